@@ -1,0 +1,36 @@
+"""What a stream is made of: the event, as a value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+__all__ = ["ServerSentEvent"]
+
+
+class ServerSentEvent(NamedTuple):
+    """One dispatched event. Immutable, hashable, compared by value.
+
+    A named tuple and no dataclass: built once for every event of a stream, it costs a third.
+    """
+
+    event: str = "message"
+    """The event type; ``"message"`` where the stream named none."""
+
+    data: str = ""
+    """The payload: the values of the block's ``data`` lines, joined by LF."""
+
+    id: str | None = None
+    """The last event ID in force when the event was dispatched, set by this block or an earlier
+    one. ``None``: the stream has set none so far; ``""``: an empty ``id`` field reset it."""
+
+    retry: int | None = None
+    """The reconnection time in milliseconds that this event's own block set, else ``None``."""
+
+    def json(self) -> Any:
+        """Return ``data`` parsed as JSON.
+
+        Raises:
+            json.JSONDecodeError: ``data`` is not JSON.
+        """
+        return json.loads(self.data)
