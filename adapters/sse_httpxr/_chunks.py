@@ -1,0 +1,295 @@
+"""The body of a live response, chunk by chunk: one read in flight, no byte lost, closed at once.
+
+A read that was given to httpxr is not cancelled but to close the stream, as httpxr would drop the
+chunk that it has already taken from the network. A timeout or a cancelled task leaves the read
+where it is, and the next one to ask gets its bytes.
+
+httpxr closes a connection when the last reference to its stream goes. So there is one, in
+``_source``, and it is in no local variable of a frame that an exception could keep alive. A
+finished read can hold another one for a while, on a thread of httpxr's; a cancelled one does not.
+So closing cancels a read, and starts one to cancel if none is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+import weakref
+from typing import TYPE_CHECKING, NoReturn
+
+import httpxr
+
+from ._compat import is_httpxr_source
+from ._wait import Wait
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ._compat import LiveSource
+    from ._loop import PrivateLoop
+
+__all__ = ["AsyncChunks", "SyncChunks", "stream_closed"]
+
+
+class SyncChunks(httpxr.SyncByteStream):
+    """Iterator of a live body's chunks, for sync code.
+
+    Args:
+        source: What httpxr's async transport gave as the body. Owned: keep no reference.
+        request: For the exceptions.
+        loop: The loop that the response was opened on.
+        idle_timeout: Seconds of silence after which a read raises; ``None``: never.
+    """
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *_args, **_kwargs):
+            return super().__new__(cls)  # httpxr's own takes no arguments
+
+    def __init__(
+        self,
+        source: LiveSource,
+        *,
+        request: httpxr.Request | None,
+        loop: PrivateLoop,
+        idle_timeout: float | None,
+    ) -> None:
+        self._source: LiveSource | None = source
+        self._pending: asyncio.Future[bytes] | None = None
+        self._ended = False
+        self._request = request
+        self._loop = loop
+        self._idle_timeout = idle_timeout
+
+    def __iter__(self) -> SyncChunks:
+        return self
+
+    def __next__(self) -> bytes:
+        """Wait for the next chunk.
+
+        Raises:
+            StopIteration: The body has ended.
+            httpxr.ReadTimeout: ``idle_timeout`` seconds of silence. Reading may go on.
+            httpxr.ReadError: The connection broke, or the body is malformed.
+            httpxr.StreamClosed: The stream was closed before its end.
+        """
+        if self._ended:
+            raise StopIteration
+        if self._source is None:
+            raise stream_closed()
+        if not self._loop.run(self._read, self._idle_timeout).done():
+            raise _read_timeout(self._idle_timeout, self._request)
+        future, self._pending = self._pending, None
+        if future is None:
+            raise stream_closed()  # by another thread, while this one waited
+        try:
+            return future.result()
+        except StopAsyncIteration:
+            self._ended = True
+            self._source = None
+            raise StopIteration from None
+        except BaseException as error:
+            self._source = None
+            _raise_read_error(error, self._request)
+        finally:
+            del future  # or an error's traceback would keep it, and with it the connection
+
+    def _read(self) -> asyncio.Future[bytes]:
+        if self._pending is None:
+            assert self._source is not None
+            self._pending = self._source.__anext__()
+        return self._pending
+
+    def read_start(self, size: int, seconds: float) -> bytes:
+        """Return at least ``size`` bytes, or what has come by the end, an error or the time."""
+        body = b""
+        deadline = time.monotonic() + seconds
+        while len(body) < size:
+            self._idle_timeout = max(0.0, deadline - time.monotonic())
+            try:
+                body += next(self)
+            except (StopIteration, httpxr.HTTPError):
+                break
+        return body
+
+    def close(self) -> None:
+        """Close the connection, at once. May be called again, also while another thread reads."""
+        if self._source is None:
+            return
+        if self._loop.is_in_use and self._pending is not None:
+            self._loop.call_soon_threadsafe(self._pending.cancel)
+        else:
+            self._loop.run_and_cancel(self._read)
+        self._pending = None
+        self._source = None
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.close()
+
+
+class AsyncChunks(httpxr.AsyncByteStream):
+    """Asynchronous iterator of a live body's chunks, on asyncio.
+
+    Args:
+        source: What httpxr's async transport gave as the body, owned: keep no reference. Or any
+            other asynchronous iterator of bytes.
+        request: For the exceptions.
+        idle_timeout: Seconds of silence after which a read raises; ``None``: never.
+    """
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *_args, **_kwargs):
+            return super().__new__(cls)  # httpxr's own takes no arguments
+
+    def __init__(
+        self,
+        source: LiveSource | AsyncIterator[bytes],
+        *,
+        request: httpxr.Request | None,
+        idle_timeout: float | None,
+    ) -> None:
+        self._source: LiveSource | AsyncIterator[bytes] | None = source
+        self._pending: asyncio.Future[bytes] | None = None
+        self._ended = False
+        self._request = request
+        self._idle_timeout = idle_timeout
+        self._wait: Wait | None = None
+        # One timer for many reads: it is armed again only when it has gone off.
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __aiter__(self) -> AsyncChunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Wait for the next chunk. Raises as `SyncChunks.__next__`, but StopAsyncIteration."""
+        if self._ended:
+            raise StopAsyncIteration
+        if self._source is None:
+            raise stream_closed()
+        if self._pending is None:
+            self._pending = asyncio.ensure_future(self._source.__anext__())
+        if not self._pending.done():
+            self._wait = wait = Wait(self._pending)
+            try:
+                if self._idle_timeout is not None:
+                    self._watch(wait, self._idle_timeout)
+                await wait
+            except TimeoutError:
+                raise _read_timeout(self._idle_timeout, self._request) from None
+            finally:
+                self._wait = None
+                del wait
+        return self._take_result()
+
+    def _take_result(self) -> bytes:
+        future, self._pending = self._pending, None
+        if future is None:
+            raise stream_closed()  # by another task, while this one waited
+        try:
+            return future.result()
+        except StopAsyncIteration:
+            self._ended = True
+            self._forget()
+            raise
+        except BaseException as error:
+            self._forget()
+            _raise_read_error(error, self._request)
+        finally:
+            del future  # or an error's traceback would keep it, and with it the connection
+
+    def _watch(self, wait: Wait, idle_timeout: float) -> None:
+        loop = wait.get_loop()
+        wait.deadline = loop.time() + idle_timeout
+        if self._timer is None:
+            # A weak reference: a stream that nobody reads any more must not be kept open by it.
+            weak_self: weakref.ref[AsyncChunks] = weakref.ref(self)
+            self._timer = loop.call_at(wait.deadline, AsyncChunks._interrupt_if_idle, weak_self)
+
+    @staticmethod
+    def _interrupt_if_idle(weak_self: weakref.ref[AsyncChunks]) -> None:
+        self = weak_self()
+        if self is None:
+            return
+        self._timer = None
+        wait = self._wait
+        if wait is None:
+            return
+        loop = wait.get_loop()
+        if loop.time() < wait.deadline:
+            self._timer = loop.call_at(wait.deadline, AsyncChunks._interrupt_if_idle, weak_self)
+        else:
+            wait.interrupt(TimeoutError())
+
+    def _forget(self) -> None:
+        """Drop what keeps the connection, and this object, alive."""
+        self._source = None
+        self._pending = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def read_start(self, size: int, seconds: float) -> bytes:
+        """As `SyncChunks.read_start`."""
+        body = b""
+        deadline = time.monotonic() + seconds
+        while len(body) < size:
+            self._idle_timeout = max(0.0, deadline - time.monotonic())
+            try:
+                body += await self.__anext__()
+            except (StopAsyncIteration, httpxr.HTTPError):
+                break
+        return body
+
+    async def aclose(self) -> None:
+        """Close the connection, at once. May be called again, also while another task reads."""
+        source = None if is_httpxr_source(self._source) else self._source
+        if self._close() or source is not None:
+            await asyncio.sleep(0)  # for a cancelled read to reach httpxr, should the loop end now
+        if source is not None and (close := getattr(source, "aclose", None)) is not None:
+            await close()
+
+    def _close(self) -> bool:
+        """Cancel the read under way, or one started for it; return whether there is such a one."""
+        pending = self._pending
+        if pending is None and is_httpxr_source(self._source):
+            try:
+                pending = self._source.__anext__()
+            except RuntimeError:  # no event loop is running any more
+                pass
+        self._forget()
+        if pending is None:
+            return False
+        loop = pending.get_loop()
+        try:
+            if asyncio._get_running_loop() is loop:
+                pending.cancel()
+            else:
+                loop.call_soon_threadsafe(pending.cancel)
+        except RuntimeError:  # the event loop is closed
+            pass
+        return True
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self._close()
+
+
+def stream_closed() -> Exception:
+    return httpxr.StreamClosed("the event stream was closed before its end")
+
+
+def _read_timeout(seconds: float | None, request: httpxr.Request | None) -> httpxr.ReadTimeout:
+    return httpxr.ReadTimeout(f"no byte from the server for {seconds} s", request=request)
+
+
+def _raise_read_error(error: BaseException, request: httpxr.Request | None) -> NoReturn:
+    """Raise what the failed read of a body is in terms of httpxr."""
+    if isinstance(error, asyncio.CancelledError):
+        raise stream_closed() from None
+    if isinstance(error, OSError):  # httpxr's for whatever happens within a body
+        message = f"event stream broke off: {error}"
+        raise httpxr.ReadError(message, request=request) from error
+    raise error
