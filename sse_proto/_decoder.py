@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from itertools import repeat
 from mmap import mmap
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, final
 
@@ -187,8 +188,7 @@ class SSEDecoder:
                 if _CR in chunk and chunk[-1] != _CR:
                     chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
                 if chunk.endswith(b"\n\n"):
-                    blocks = chunk[:-2].decode("utf-8", "replace").split("\n\n")
-                    self._process_blocks(blocks, events)
+                    self._process_text(chunk[:-2].decode("utf-8", "replace"), events)
                     return events
 
         if self._refusal is not None:
@@ -286,8 +286,7 @@ class SSEDecoder:
             self._process_blocks([block], events)
 
         if not check_all and (blocks_end := chunk.rfind(b"\n\n", start)) >= 0:
-            blocks = chunk[start:blocks_end].decode("utf-8", "replace").split("\n\n")
-            self._process_blocks(blocks, events)
+            self._process_text(chunk[start:blocks_end].decode("utf-8", "replace"), events)
             start = blocks_end + 2
 
         pending += chunk[start:]
@@ -350,6 +349,19 @@ class SSEDecoder:
         self._searched = len(pending)
 
     # Interpreting (9.2.6): from lines to events.
+
+    def _process_text(self, text: str, events: list[ServerSentEvent]) -> None:
+        """Interpret complete blocks, as text without the end of the last line and block."""
+        first_end = text.find("\n")
+        if text.startswith("data: ") and text.startswith("\n\ndata: ", first_end):
+            # Maybe one line of data each: then no Python code is run for each of them. 1.6x on
+            # one-line JSON events in 16 KiB chunks.
+            data = text[6:].split("\n\ndata: ")
+            if text.count("\n") == 2 * (len(data) - 1):
+                fields = zip(repeat("message"), data, repeat(self._last_event_id), repeat(None))
+                events.extend(map(_new_event, repeat(ServerSentEvent), fields))
+                return
+        self._process_blocks(text.split("\n\n"), events)
 
     def _process_blocks(self, blocks: list[str], events: list[ServerSentEvent]) -> None:
         """Interpret complete blocks, without the end of the last line and the blank line."""

@@ -13,10 +13,11 @@ So closing cancels a read, and starts one to cancel if none is under way.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import sys
 import time
 import weakref
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import httpxr
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from ._loop import PrivateLoop
 
 __all__ = ["AsyncChunks", "SyncChunks", "stream_closed"]
+
+
+_open_streams: weakref.WeakSet[SyncChunks | AsyncChunks] = weakref.WeakSet()
 
 
 class SyncChunks(httpxr.SyncByteStream):
@@ -61,6 +65,7 @@ class SyncChunks(httpxr.SyncByteStream):
         self._request = request
         self._loop = loop
         self._idle_timeout = idle_timeout
+        _open_streams.add(self)
 
     def __iter__(self) -> SyncChunks:
         return self
@@ -117,12 +122,17 @@ class SyncChunks(httpxr.SyncByteStream):
         """Close the connection, at once. May be called again, also while another thread reads."""
         if self._source is None:
             return
-        if self._loop.is_in_use and self._pending is not None:
-            self._loop.call_soon_threadsafe(self._pending.cancel)
-        else:
+        if not (self._loop.is_in_use and self.interrupt_read()):
             self._loop.run_and_cancel(self._read)
         self._pending = None
         self._source = None
+
+    def interrupt_read(self) -> bool:
+        """End a read that another thread waits for; return whether there was one."""
+        if self._pending is None:
+            return False
+        self._loop.call_soon_threadsafe(self._pending.cancel)
+        return True
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
@@ -151,37 +161,55 @@ class AsyncChunks(httpxr.AsyncByteStream):
         request: httpxr.Request | None,
         idle_timeout: float | None,
     ) -> None:
-        self._source: LiveSource | AsyncIterator[bytes] | None = source
+        self._source: LiveSource | _TaskSource | None = (
+            source
+            if is_httpxr_source(source)
+            else _TaskSource(cast("AsyncIterator[bytes]", source))
+        )
         self._pending: asyncio.Future[bytes] | None = None
         self._ended = False
         self._request = request
         self._idle_timeout = idle_timeout
-        self._wait: Wait | None = None
+        self._wait = Wait()
         # One timer for many reads: it is armed again only when it has gone off.
         self._timer: asyncio.TimerHandle | None = None
+        _open_streams.add(self)
 
     def __aiter__(self) -> AsyncChunks:
         return self
 
     async def __anext__(self) -> bytes:
-        """Wait for the next chunk. Raises as `SyncChunks.__next__`, but StopAsyncIteration."""
-        if self._ended:
-            raise StopAsyncIteration
+        """Wait for the next chunk.
+
+        Raises:
+            StopAsyncIteration: The body has ended.
+            RuntimeError: Another task is waiting for it.
+            httpxr.ReadTimeout, httpxr.ReadError, httpxr.StreamClosed: As in `SyncChunks`.
+        """
         if self._source is None:
+            if self._ended:
+                raise StopAsyncIteration
             raise stream_closed()
         if self._pending is None:
-            self._pending = asyncio.ensure_future(self._source.__anext__())
+            self._pending = self._source.__anext__()
         if not self._pending.done():
-            self._wait = wait = Wait(self._pending)
+            wait = self._wait
+            if wait.future is not None:
+                raise RuntimeError("another task is reading this event stream")
+            wait.future = self._pending
             try:
                 if self._idle_timeout is not None:
-                    self._watch(wait, self._idle_timeout)
+                    self._watch(self._idle_timeout)
                 await wait
-            except TimeoutError:
+            except _Idle:
                 raise _read_timeout(self._idle_timeout, self._request) from None
+            except asyncio.CancelledError:
+                if self._is_open() or _is_being_cancelled():
+                    raise
+            except Exception:
+                pass  # the future's, which has it below
             finally:
-                self._wait = None
-                del wait
+                wait.future = None
         return self._take_result()
 
     def _take_result(self) -> bytes:
@@ -200,13 +228,15 @@ class AsyncChunks(httpxr.AsyncByteStream):
         finally:
             del future  # or an error's traceback would keep it, and with it the connection
 
-    def _watch(self, wait: Wait, idle_timeout: float) -> None:
-        loop = wait.get_loop()
-        wait.deadline = loop.time() + idle_timeout
+    def _watch(self, idle_timeout: float) -> None:
+        loop = self._wait.get_loop()
+        self._wait.deadline = loop.time() + idle_timeout
         if self._timer is None:
             # A weak reference: a stream that nobody reads any more must not be kept open by it.
             weak_self: weakref.ref[AsyncChunks] = weakref.ref(self)
-            self._timer = loop.call_at(wait.deadline, AsyncChunks._interrupt_if_idle, weak_self)
+            self._timer = loop.call_at(
+                self._wait.deadline, AsyncChunks._interrupt_if_idle, weak_self
+            )
 
     @staticmethod
     def _interrupt_if_idle(weak_self: weakref.ref[AsyncChunks]) -> None:
@@ -215,13 +245,16 @@ class AsyncChunks(httpxr.AsyncByteStream):
             return
         self._timer = None
         wait = self._wait
-        if wait is None:
+        if wait.future is None:
             return
         loop = wait.get_loop()
         if loop.time() < wait.deadline:
             self._timer = loop.call_at(wait.deadline, AsyncChunks._interrupt_if_idle, weak_self)
         else:
-            wait.interrupt(TimeoutError())
+            wait.interrupt(_Idle())
+
+    def _is_open(self) -> bool:
+        return self._source is not None
 
     def _forget(self) -> None:
         """Drop what keeps the connection, and this object, alive."""
@@ -245,11 +278,11 @@ class AsyncChunks(httpxr.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Close the connection, at once. May be called again, also while another task reads."""
-        source = None if is_httpxr_source(self._source) else self._source
-        if self._close() or source is not None:
+        source = self._source if isinstance(self._source, _TaskSource) else None
+        if self._close():
             await asyncio.sleep(0)  # for a cancelled read to reach httpxr, should the loop end now
-        if source is not None and (close := getattr(source, "aclose", None)) is not None:
-            await close()
+        if source is not None:
+            await source.aclose()
 
     def _close(self) -> bool:
         """Cancel the read under way, or one started for it; return whether there is such a one."""
@@ -272,9 +305,51 @@ class AsyncChunks(httpxr.AsyncByteStream):
             pass
         return True
 
+    def interrupt_read(self) -> bool:
+        """End a read that another thread waits for; return whether there was one."""
+        if self._pending is None:
+            return False
+        try:
+            self._pending.get_loop().call_soon_threadsafe(self._pending.cancel)
+        except RuntimeError:  # its loop is closed
+            return False
+        return True
+
     def __del__(self) -> None:
         if not sys.is_finalizing():
             self._close()
+
+
+class _TaskSource:
+    """Any asynchronous iterator, in the way that httpxr's source is one."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def __anext__(self) -> asyncio.Future[bytes]:
+        return asyncio.ensure_future(self._chunks.__anext__())
+
+    async def aclose(self) -> None:
+        close = getattr(self._chunks, "aclose", None)
+        if close is not None:
+            await close()
+
+
+class _Idle(Exception):
+    """Ends the wait for a silent server."""
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody cancels the current task, and not only the read that it waits for."""
+    task: Any = asyncio.current_task()
+    return task is not None and hasattr(task, "cancelling") and task.cancelling() > 0  # 3.11
+
+
+@atexit.register
+def _interrupt_reads() -> None:
+    """End the reads of daemon threads: httpxr would report them to an interpreter that is gone."""
+    if any([stream.interrupt_read() for stream in list(_open_streams)]):
+        time.sleep(0.02)  # for httpxr's threads to notice
 
 
 def stream_closed() -> Exception:

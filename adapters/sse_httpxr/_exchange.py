@@ -186,7 +186,7 @@ class _AuthFlow:
         if isinstance(auth, tuple):
             auth = httpxr.BasicAuth(*cast("tuple[str, str]", auth))
         self.requires_response_body = bool(getattr(auth, "requires_response_body", False))
-        self._request = request
+        self._request: httpxr.Request = request
         self._flow: Any = None
         self._is_async = is_async and hasattr(auth, "async_auth_flow")
         if auth is None:
@@ -200,15 +200,15 @@ class _AuthFlow:
         if start is not None:
             self._flow = start(request)
         elif callable(auth):
-            self._request = auth(request)
+            self._request = cast("httpxr.Request", auth(request))
         else:
             raise TypeError(f"auth must be a tuple, a callable or an Auth, not {auth!r:.100}")
 
     async def first(self) -> httpxr.Request:
         """Return the first request to send."""
         if self._flow is not None:
-            first: httpxr.Request = await anext(self._flow) if self._is_async else next(self._flow)
-            return first
+            first: Any = await anext(self._flow) if self._is_async else next(self._flow)
+            self._request = cast("httpxr.Request", first)
         return self._request
 
     async def next(self, response: httpxr.Response) -> httpxr.Request | None:

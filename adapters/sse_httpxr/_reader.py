@@ -19,7 +19,7 @@ from ._errors import SSEError
 from ._live import aclose_response, close_response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 
     from ._compat import LiveSource
 
@@ -63,56 +63,42 @@ class Reader(Generic[_T]):
         self._objection = objection
         self._chunks: Iterator[bytes] | None = None
         self._async_chunks: AsyncChunks | None = None
-        self._ended = False
-        self._closed = False
-        self._error: SSEError | None = None
+        # What further calls raise: an error, or None for the end.
+        self._is_over = False
+        self._error: Exception | None = None
 
     def next(self) -> _T:
-        """Return the next item; raises as `receive`."""
-        return self.items.popleft() if self.items else self.receive()
-
-    async def anext(self) -> _T:
-        """Return the next item; raises as `areceive`."""
-        return self.items.popleft() if self.items else await self.areceive()
-
-    def receive(self) -> _T:
-        """Return the first item of the next chunk that completes one, when `items` is empty.
+        """Return the next item.
 
         Raises:
             StopIteration: There is none any more.
             SSEError, httpxr.RequestError, httpxr.StreamClosed: As `EventSource`.
         """
-        self._raise_if_over(StopIteration)
-        if self._chunks is None:
-            self._chunks = _sync_chunks(self.response)
-            if (objection := self._objection(self.response)) is not None:
-                body = _start_of(self._chunks)
-                self.close()
-                raise self._refuse(objection, body)
         while not self.items:
+            if self._is_over:
+                raise self._error or StopIteration
+            if self._chunks is None:
+                self._chunks = self._start()
             try:
                 self.items.extend(self._decoder.feed(next(self._chunks)))
             except StopIteration:
-                self._end(StopIteration)
+                self._end()
             except sse_proto.EventTooLarge as error:
                 self.close()
                 raise self._refuse_event(error) from error
         return self.items.popleft()
 
-    async def areceive(self) -> _T:
-        """Return the next item, as `receive`; raises StopAsyncIteration at the end."""
-        self._raise_if_over(StopAsyncIteration)
-        if self._async_chunks is None:
-            self._async_chunks = _async_chunks(self.response)
-            if (objection := self._objection(self.response)) is not None:
-                body = await self._async_chunks.read_start(_BODY_BYTES, _BODY_SECONDS)
-                await self.aclose()
-                raise self._refuse(objection, body)
+    async def anext(self) -> _T:
+        """Return the next item; raises as `next`, and StopAsyncIteration at the end."""
         while not self.items:
+            if self._is_over:
+                raise self._error or StopAsyncIteration
+            if self._async_chunks is None:
+                self._async_chunks = await self._astart()
             try:
                 self.items.extend(self._decoder.feed(await self._async_chunks.__anext__()))
             except StopAsyncIteration:
-                self._end(StopAsyncIteration)
+                self._end()
             except sse_proto.EventTooLarge as error:
                 await self.aclose()
                 raise self._refuse_event(error) from error
@@ -120,54 +106,73 @@ class Reader(Generic[_T]):
 
     def end(self) -> None:
         """Have no more items, whatever may follow."""
-        self._ended = True
+        self._is_over = True
         self.items.clear()
 
-    def _raise_if_over(self, end: type[Exception]) -> None:
-        if self._error is not None:
-            raise self._error
-        if self._ended:
-            raise end
-        if self._closed:
-            raise stream_closed()
+    def _start(self) -> Iterator[bytes]:
+        chunks = _sync_chunks(self.response)
+        if (objection := self._objection(self.response)) is not None:
+            body = _start_of(chunks)
+            self.close()
+            raise self._refuse(objection, body)
+        return chunks
 
-    def _end(self, end: type[Exception]) -> None:
-        """Take what the decoder still has; raise ``end`` if that is nothing."""
-        self._ended = True
+    async def _astart(self) -> AsyncChunks:
+        chunks = _async_chunks(self.response)
+        if (objection := self._objection(self.response)) is not None:
+            body = await chunks.read_start(_BODY_BYTES, _BODY_SECONDS)
+            await chunks.aclose()
+            await self.aclose()
+            raise self._refuse(objection, body)
+        return chunks
+
+    def _end(self) -> None:
+        """Take what the decoder still has; nothing can follow it."""
+        self._is_over = True
         try:
             self.items.extend(self._decoder.close() or ())
         except sse_proto.EventTooLarge as error:
             raise self._refuse_event(error) from error
-        if not self.items:
-            raise end from None
 
     def _refuse(self, objection: str, body: bytes) -> SSEError:
         text = body[:_BODY_BYTES].decode("utf-8", "replace")
-        self._error = SSEError(
-            f"{objection}; the body begins {text!r}" if text else objection,
-            request=request_of(self.response),
-            response=self.response,
-            body=text,
+        return self._fail(
+            SSEError(
+                f"{objection}; the body begins {text!r}" if text else objection,
+                request=request_of(self.response),
+                response=self.response,
+                body=text,
+            )
         )
-        return self._error
 
     def _refuse_event(self, error: sse_proto.EventTooLarge) -> SSEError:
-        self._error = SSEError(f"event stream refused: {error}", request=request_of(self.response))
-        return self._error
+        return self._fail(
+            SSEError(f"event stream refused: {error}", request=request_of(self.response))
+        )
+
+    def _fail(self, error: SSEError) -> SSEError:
+        self._is_over = True
+        self._error = error
+        return error
 
     def close(self) -> None:
         """Close the connection. May be called again."""
-        self._closed = True
+        self._close()
         if isinstance(self._chunks, SyncChunks):
             self._chunks.close()
         close_response(self.response)
 
     async def aclose(self) -> None:
         """Close the connection. May be called again, also while another task waits for an item."""
-        self._closed = True
+        self._close()
         if self._async_chunks is not None:
             await self._async_chunks.aclose()
         await aclose_response(self.response)
+
+    def _close(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._error = stream_closed()
 
 
 class Items(Generic[_T]):
@@ -175,15 +180,12 @@ class Items(Generic[_T]):
 
     def __init__(self, reader: Reader[_T]) -> None:
         self._reader = reader
-        self._items = reader.items
 
     def __iter__(self) -> Items[_T]:
         return self
 
     def __next__(self) -> _T:
-        if self._items:
-            return self._items.popleft()
-        return self._reader.receive()
+        return self._reader.next()
 
     def close(self) -> None:
         """Close the connection, as closing a generator that reads from it would."""
@@ -195,15 +197,12 @@ class AsyncItems(Generic[_T]):
 
     def __init__(self, reader: Reader[_T]) -> None:
         self._reader = reader
-        self._items = reader.items
 
     def __aiter__(self) -> AsyncItems[_T]:
         return self
 
-    async def __anext__(self) -> _T:
-        if self._items:
-            return self._items.popleft()
-        return await self._reader.areceive()
+    def __anext__(self) -> Coroutine[Any, Any, _T]:
+        return self._reader.anext()
 
     async def aclose(self) -> None:
         """Close the connection, as closing a generator that reads from it would."""

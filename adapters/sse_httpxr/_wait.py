@@ -19,23 +19,18 @@ class Wait:
     for another future and another turn of the event loop, which is 5 % of what httpxr needs for a
     chunk. This is the same without them: the protocol that `asyncio.Task` speaks with what it
     awaits (see `asyncio.isfuture`), handed through to the future, but for ``cancel``.
+
+    Awaiting raises what the future does, or what `interrupt` is given. It may be awaited again.
     """
 
-    __slots__ = (
-        "_asyncio_future_blocking",
-        "_context",
-        "_error",
-        "_future",
-        "_wake_up",
-        "deadline",
-    )
+    __slots__ = ("_asyncio_future_blocking", "_context", "_wake_up", "deadline", "future")
 
-    def __init__(self, future: asyncio.Future[Any]) -> None:
+    def __init__(self) -> None:
         self._asyncio_future_blocking = False
-        self._future = future
-        self._error: BaseException | None = None
-        self._wake_up: Callable[[Wait], object] | None = None
+        self._wake_up: Callable[[asyncio.Future[Any]], object] | None = None
         self._context: Context | None = None
+        self.future: asyncio.Future[Any] | None = None
+        """What to await; to be set before."""
         self.deadline = 0.0
         """For the one who calls `interrupt`: when to, in seconds of the event loop's clock."""
 
@@ -46,31 +41,27 @@ class Wait:
     def interrupt(self, error: BaseException) -> bool:
         """Raise an error in the awaiting task, unless the future is done; return whether so."""
         # The callback is gone once the future is done, and the task about to run.
-        if self._wake_up is None or not self._future.remove_done_callback(self._future_is_done):
+        wake_up, future = self._wake_up, self.future
+        if wake_up is None or future is None or not future.remove_done_callback(wake_up):
             return False
-        self._error = error
-        self._future.get_loop().call_soon(self._wake_up, self, context=self._context)
+        failed = future.get_loop().create_future()
+        failed.set_exception(error)
+        failed.add_done_callback(wake_up, context=self._context)
         return True
-
-    def _future_is_done(self, _future: asyncio.Future[Any]) -> None:
-        assert self._wake_up is not None
-        self._wake_up(self)
 
     # What a task asks of what it awaits.
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._future.get_loop()
+        assert self.future is not None
+        return self.future.get_loop()
 
     def add_done_callback(
-        self, wake_up: Callable[[Wait], object], *, context: Context | None = None
+        self, wake_up: Callable[[asyncio.Future[Any]], object], *, context: Context | None = None
     ) -> None:
+        assert self.future is not None
         self._wake_up = wake_up
         self._context = context
-        self._future.add_done_callback(self._future_is_done, context=context)
+        self.future.add_done_callback(wake_up, context=context)
 
     def cancel(self, msg: object = None) -> bool:
         return self.interrupt(asyncio.CancelledError(*([] if msg is None else [msg])))
-
-    def result(self) -> None:
-        if self._error is not None:
-            raise self._error
