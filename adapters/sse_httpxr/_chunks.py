@@ -348,7 +348,8 @@ def _is_being_cancelled() -> bool:
 @atexit.register
 def _interrupt_reads() -> None:
     """End the reads of daemon threads: httpxr would report them to an interpreter that is gone."""
-    if any([stream.interrupt_read() for stream in list(_open_streams)]):
+    interrupted = sum(stream.interrupt_read() for stream in list(_open_streams))
+    if interrupted:
         time.sleep(0.02)  # for httpxr's threads to notice
 
 

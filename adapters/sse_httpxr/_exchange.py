@@ -87,6 +87,8 @@ async def exchange(
             await wire.close(response)
             raise
         if following is None:
+            # Only here: httpxr copies the history of each response within it, 2**n for n of them.
+            response.history = history
             return response
         await wire.close(response)
         history.append(response)
@@ -109,7 +111,6 @@ async def _send(
             cookie_jar(client).extract_cookies(
                 cast("HTTPResponse", _CookieResponse(response)), _CookieRequest(request)
             )
-            response.history = list(history)
             await hooks.on_response(response)
             following = _redirect(request, response) if follow_redirects else None
             if following is None:
