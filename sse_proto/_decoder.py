@@ -124,7 +124,8 @@ class SSEDecoder:
         self._forget_block()
 
         # How many bytes without CR may come before anything else than they must be looked at:
-        # room below _settle_at; 0 where one of the states above or below is in the way.
+        # room below _settle_at; 0 where one of the states above is in the way, -1 where one of those
+        # below is, which not even an empty chunk may pass by.
         self._room = 0
         # Why each further call of feed() raises; and whether no call has raised it so far.
         self._refusal: EventTooLarge | ValueError | None = None
@@ -234,7 +235,7 @@ class SSEDecoder:
         """
         self._settle()
         self._forget_block()
-        self._room = 0
+        self._room = -1
         refusal = self._refusal
         self._refusal = ValueError("feed() after close(): a decoder is for one stream")
         if self._deferred and refusal is not None:
@@ -242,7 +243,7 @@ class SSEDecoder:
 
     def _fail(self, error: EventTooLarge, *, raise_now: bool) -> None:
         """Take nothing more, because of this error."""
-        self._room = 0
+        self._room = -1
         self._forget_block()
         self._refusal = error
         self._deferred = True
