@@ -124,8 +124,8 @@ class SSEDecoder:
         self._forget_block()
 
         # How many bytes without CR may come before anything else than they must be looked at:
-        # room below _settle_at; 0 where one of the states above is in the way, -1 where one of those
-        # below is, which not even an empty chunk may pass by.
+        # room below _settle_at; 0 where one of the states above is in the way; -1 where one of
+        # those below is, which not even an empty chunk may pass by.
         self._room = 0
         # Why each further call of feed() raises; and whether no call has raised it so far.
         self._refusal: EventTooLarge | ValueError | None = None

@@ -23,7 +23,7 @@ else:
         if os.environ.get("SSE_PROTO_PURE_PYTHON", "") not in ("", "0"):
             return "python", _decoder.SSEDecoder
         try:
-            from . import _speedups
+            from ._speedups import SSEDecoder
         except Exception as error:
             absent = (
                 isinstance(error, ModuleNotFoundError) and error.name == f"{__package__}._speedups"
@@ -36,6 +36,6 @@ else:
                     stacklevel=2,
                 )
             return "python", _decoder.SSEDecoder
-        return "c", _speedups.SSEDecoder
+        return "c", SSEDecoder
 
     IMPLEMENTATION, SSEDecoder = _choose()
