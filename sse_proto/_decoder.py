@@ -297,9 +297,9 @@ class SSEDecoder:
 
         pending = self._pending
         # Blocks that lie within a chunk of at most max_event_size need no check of their own.
-        check_all = self._max_event_size is not None and len(chunk) > self._max_event_size
+        one_by_one = raw is not None or len(chunk) > (self._max_event_size or len(chunk))
         start = 0
-        while pending or check_all or raw is not None:
+        while pending or one_by_one:
             if pending.endswith(b"\n") and chunk.startswith(b"\n", start):
                 start += 1
             else:
@@ -319,7 +319,7 @@ class SSEDecoder:
                 self._forget_block()
                 self._process_raw_block(lines, raw)
 
-        if not check_all and raw is None and (blocks_end := chunk.rfind(b"\n\n", start)) >= 0:
+        if not one_by_one and (blocks_end := chunk.rfind(b"\n\n", start)) >= 0:
             self._process_blocks(chunk[start:blocks_end].decode("utf-8", "replace"), events)
             start = blocks_end + 2
 

@@ -391,8 +391,10 @@ def test_memory_is_flat(decoder_class: type[SSEDecoder]) -> None:
     tracemalloc.start()
     try:
         _run(decoder_class, 100)
+        gc.collect()
         before = tracemalloc.get_traced_memory()[0]
         _run(decoder_class, 1000)
+        gc.collect()
         after = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
