@@ -23,6 +23,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(PYPY_VERSION) || defined(GRAALVM_PYTHON)
+#error "events are laid out as CPython does it; elsewhere the decoder in Python is faster anyway"
+#endif
+
 #ifndef Py_BEGIN_CRITICAL_SECTION /* before Python 3.13 the GIL does it */
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
@@ -672,6 +676,9 @@ find_line_end(const char *start, const char *end)
 static int
 feed_bytes(Decoder *self, const char *bytes, Py_ssize_t length, bool in_windows, Output *out)
 {
+    if (length == 0) { /* there may be no `bytes` then */
+        return 0;
+    }
     const char *start = bytes;
     const char *end = bytes + length;
     int result = 0;

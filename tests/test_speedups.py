@@ -16,6 +16,7 @@ from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
@@ -564,6 +565,26 @@ def test_a_binary_that_is_none_warns(without_binary: Path) -> None:
     done = _python(TELL, without_binary)
     assert done.stdout == IN_PYTHON
     assert "does not load: ImportError:" in done.stderr
+
+
+def _choose() -> tuple[str, type[SSEDecoder]]:
+    """Choose again, in this process."""
+    return importlib.import_module("sse_proto._implementation")._choose()
+
+
+def test_choosing(c_class: type[SSEDecoder], monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "sse_proto._speedups"
+    in_python = "python", implementation("_decoder")
+    monkeypatch.delenv("SSE_PROTO_PURE_PYTHON", raising=False)
+    assert _choose() == ("c", c_class)
+    monkeypatch.setitem(sys.modules, name, None)  # absent
+    assert _choose() == in_python
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))  # broken
+    with pytest.warns(RuntimeWarning, match="does not load: ImportError: cannot import name"):
+        assert _choose() == in_python
+    monkeypatch.undo()
+    monkeypatch.setenv("SSE_PROTO_PURE_PYTHON", "1")
+    assert _choose() == in_python
 
 
 def test_events_of_another_layout_are_refused(c_class: type[SSEDecoder]) -> None:
