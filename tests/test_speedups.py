@@ -569,7 +569,8 @@ def test_a_binary_that_is_none_warns(without_binary: Path) -> None:
 
 def _choose() -> tuple[str, type[SSEDecoder]]:
     """Choose again, in this process."""
-    return importlib.import_module("sse_proto._implementation")._choose()
+    module = importlib.import_module("sse_proto._implementation")
+    return cast("tuple[str, type[SSEDecoder]]", module._choose())
 
 
 def test_choosing(c_class: type[SSEDecoder], monkeypatch: pytest.MonkeyPatch) -> None:
