@@ -1,0 +1,148 @@
+"""What httpxr has at run time and its stubs leave out, each with a type; and its private names.
+
+The private ones were there in httpxr 0.30.24. Where one is missing the answer is the careful one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, cast
+
+import httpxr
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Mapping
+    from http.cookiejar import CookieJar
+
+__all__ = [
+    "AnyClient",
+    "AsyncTransport",
+    "LiveSource",
+    "SyncTransport",
+    "client_transport",
+    "cookie_jar",
+    "event_hooks",
+    "extensions_of",
+    "has_proxy",
+    "is_async_transport",
+    "is_from_environment",
+    "is_httpxr_source",
+    "is_network_transport",
+    "is_sync_network_transport",
+    "is_sync_transport",
+    "request_of",
+    "take_source",
+]
+
+AnyClient = httpxr.Client | httpxr.AsyncClient
+
+_httpxr: Any = httpxr
+
+
+class LiveSource(Protocol):
+    """A body as httpxr's async transport gives it: chunks arrive as the server sends them."""
+
+    def __anext__(self) -> asyncio.Future[bytes]: ...
+
+
+class AsyncTransport(Protocol):
+    """What `httpxr.AsyncHTTPTransport` and every other async transport does."""
+
+    def handle_async_request(self, request: httpxr.Request, /) -> Awaitable[httpxr.Response]: ...
+
+
+class SyncTransport(Protocol):
+    """What `httpxr.HTTPTransport` and every other sync transport does."""
+
+    def handle_request(self, request: httpxr.Request, /) -> httpxr.Response: ...
+
+
+def is_async_transport(transport: object) -> TypeGuard[AsyncTransport]:
+    return hasattr(transport, "handle_async_request")
+
+
+def is_sync_transport(transport: object) -> TypeGuard[SyncTransport]:
+    return hasattr(transport, "handle_request")
+
+
+def is_network_transport(transport: object) -> TypeGuard[AsyncTransport]:
+    """Whether this is httpxr's own async transport, and no mock or custom one."""
+    return type(transport) is _httpxr.AsyncHTTPTransport
+
+
+def is_sync_network_transport(transport: object) -> TypeGuard[SyncTransport]:
+    """Whether this is httpxr's own sync transport, which cannot stream."""
+    return type(transport) is _httpxr.HTTPTransport
+
+
+def is_httpxr_source(stream: object) -> TypeGuard[LiveSource]:
+    """Whether this is the unread body of a response that came over httpxr's async transport."""
+    return isinstance(stream, _httpxr.AsyncResponseStream)
+
+
+def take_source(response: httpxr.Response) -> LiveSource:
+    """Return a response's unread body, and leave the response without it.
+
+    httpxr closes a connection when the last reference to its stream goes, and at no other time; so
+    none may stay behind in a response.
+    """
+    source: LiveSource = response.stream
+    take: Callable[[], object] | None = getattr(response, "_take_stream", None)
+    if take is not None:
+        take()
+    return source
+
+
+def has_proxy(transport: object) -> bool:
+    """Whether httpxr's own transport goes through a proxy, as far as can be seen."""
+    try:
+        pool: object = getattr(transport, "_pool", transport)
+    except ImportError:  # it looks for the optional httpcore to build a proxy's pool
+        return True
+    return pool is not None
+
+
+def client_transport(client: AnyClient, url: httpxr.URL) -> object:
+    """Return the transport that a client uses for a URL: from its mounts, or its own."""
+    internals: Any = client
+    own: object = internals._transport
+    mounts: Mapping[str, object] = internals._mounts
+    chosen: object = internals._transport_for_url(url)
+    if not (is_network_transport(own) or is_sync_network_transport(own)) and not any(
+        chosen is mount for mount in mounts.values()
+    ):
+        # A proxy from the environment takes precedence over a transport that the user gave; that
+        # is meant for the network, and not for mock and custom transports.
+        return own
+    return chosen
+
+
+def is_from_environment(client: AnyClient, transport: object) -> bool:
+    """Whether a client uses this transport because of HTTP_PROXY and its like."""
+    internals: Any = client
+    mounts: Mapping[str, object] = internals._mounts
+    return transport is not internals._transport and not any(
+        transport is mount for mount in mounts.values()
+    )
+
+
+def cookie_jar(client: AnyClient) -> CookieJar:
+    jar: CookieJar = client.cookies.jar
+    return jar
+
+
+def event_hooks(client: AnyClient, kind: str) -> list[Callable[[Any], Any]]:
+    return client.event_hooks.get(kind) or []
+
+
+def extensions_of(request: httpxr.Request) -> dict[str, Any]:
+    extensions: dict[str, Any] = cast("Any", request).extensions
+    return extensions
+
+
+def request_of(response: httpxr.Response) -> httpxr.Request | None:
+    """Return the request of a response, or ``None`` where it has none."""
+    try:
+        return response.request
+    except RuntimeError:
+        return None

@@ -1,0 +1,266 @@
+"""From a request to the response that answers it: authentication, hooks, cookies, redirects.
+
+httpxr's clients apply these only on paths that do not stream, or wrongly there. This is their logic
+once, for sync and async: a coroutine over a `Wire`, which does the I/O. A sync wire never suspends.
+"""
+
+from __future__ import annotations
+
+import urllib.request
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import httpxr
+
+from ._compat import cookie_jar, event_hooks, extensions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from http.client import HTTPResponse
+
+    from ._compat import AnyClient
+
+__all__ = ["Wire", "exchange", "set_cookies"]
+
+MAX_REDIRECTS: Final = 20  # as the Fetch Standard, and httpx
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Wire(Protocol):
+    """The I/O that an exchange needs."""
+
+    is_async: bool
+
+    async def send(self, request: httpxr.Request) -> httpxr.Response:
+        """Return the response as soon as its headers are there, its body live."""
+        ...
+
+    async def read(self, response: httpxr.Response) -> None:
+        """Read the body of a response, for it to be looked at."""
+        ...
+
+    async def close(self, response: httpxr.Response) -> None:
+        """Close a response, read or not."""
+        ...
+
+    async def call(self, hook: Callable[[Any], Any], argument: object) -> None:
+        """Call an event hook; await what it returns, if that can be."""
+        ...
+
+
+async def exchange(
+    wire: Wire,
+    client: AnyClient,
+    request: httpxr.Request,
+    auth: object,
+    *,
+    follow_redirects: bool,
+    hooks_were_called: bool,
+) -> httpxr.Response:
+    """Send a request as the client would; return the final response, its body live.
+
+    Args:
+        wire: Does the I/O.
+        client: Whose cookies and event hooks apply.
+        request: Complete, but for the authentication.
+        auth: What httpxr takes as such, or ``None``.
+        follow_redirects: Whether a redirect is followed, or is the final response.
+        hooks_were_called: Whether the client's request hooks have seen this request.
+
+    Raises:
+        httpxr.TooManyRedirects: After 20 redirects.
+        httpxr.RequestError: As the wire raises it.
+        TypeError: ``auth`` is nothing that httpxr takes.
+    """
+    flow = _AuthFlow(auth, request, is_async=wire.is_async)
+    hooks = _Hooks(wire, client, hooks_were_called)
+    history: list[httpxr.Response] = []
+    authorized = await flow.first()
+    while True:
+        response = await _send(wire, client, authorized, hooks, history, follow_redirects)
+        try:
+            if flow.requires_response_body:
+                await wire.read(response)
+            following = await flow.next(response)
+        except BaseException:
+            await wire.close(response)
+            raise
+        if following is None:
+            # Only here: httpxr copies the history of each response within it, 2**n for n of them.
+            response.history = history
+            return response
+        await wire.close(response)
+        history.append(response)
+        authorized = following
+
+
+async def _send(
+    wire: Wire,
+    client: AnyClient,
+    request: httpxr.Request,
+    hooks: _Hooks,
+    history: list[httpxr.Response],
+    follow_redirects: bool,
+) -> httpxr.Response:
+    """Send one request, and follow where its response sends us."""
+    for _ in range(MAX_REDIRECTS + 1):
+        await hooks.on_request(request)
+        response = await wire.send(request)
+        try:
+            cookie_jar(client).extract_cookies(
+                cast("HTTPResponse", _CookieResponse(response)), _CookieRequest(request)
+            )
+            await hooks.on_response(response)
+            following = _redirect(request, response) if follow_redirects else None
+            if following is None:
+                return response
+            set_cookies(following, client, {})
+        except BaseException:
+            await wire.close(response)
+            raise
+        await wire.close(response)
+        history.append(response)
+        request = following
+    raise httpxr.TooManyRedirects(f"exceeded {MAX_REDIRECTS} redirects", request=request)
+
+
+def _redirect(request: httpxr.Request, response: httpxr.Response) -> httpxr.Request | None:
+    """Return the request that a redirect asks for; ``None`` if the response is none.
+
+    See "HTTP-redirect fetch", Fetch Standard 4.4.
+    """
+    location = response.headers.get("location")
+    if response.status_code not in _REDIRECTS or not location:
+        return None
+    url = request.url.join(location)
+    if url.scheme not in _DEFAULT_PORTS:
+        message = f"redirect to {str(url)!r:.200}: neither http nor https"
+        raise httpxr.UnsupportedProtocol(message, request=request)
+    if request.url.fragment and not url.fragment:
+        url = url.copy_with(fragment=request.url.fragment)
+
+    method = request.method
+    dropped = {"host", "cookie"}
+    if _origin(url) != _origin(request.url):
+        dropped |= {"authorization", "proxy-authorization"}
+    content = request.read()
+    if (response.status_code == 303 and method != "HEAD") or (
+        response.status_code in (301, 302) and method == "POST"
+    ):
+        method = "GET"
+        content = b""
+        dropped |= {"content-length", "content-type", "content-encoding", "transfer-encoding"}
+    headers = [pair for pair in request.headers.multi_items() if pair[0].lower() not in dropped]
+    return httpxr.Request(
+        method, url, headers=headers, content=content or None, extensions=extensions_of(request)
+    )
+
+
+def _origin(url: httpxr.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or _DEFAULT_PORTS.get(url.scheme)
+
+
+class _Hooks:
+    """The client's event hooks, which httpxr calls for each request and response of a chain."""
+
+    def __init__(self, wire: Wire, client: AnyClient, first_was_called: bool) -> None:
+        self._wire = wire
+        self._client = client
+        self._skip = first_was_called
+
+    async def on_request(self, request: httpxr.Request) -> None:
+        skip, self._skip = self._skip, False
+        if not skip:
+            for hook in event_hooks(self._client, "request"):
+                await self._wire.call(hook, request)
+
+    async def on_response(self, response: httpxr.Response) -> None:
+        for hook in event_hooks(self._client, "response"):
+            await self._wire.call(hook, response)
+
+
+class _AuthFlow:
+    """One flow over httpxr's kinds of authentication, sync and async."""
+
+    def __init__(self, auth: Any, request: httpxr.Request, *, is_async: bool) -> None:
+        if isinstance(auth, tuple):
+            auth = httpxr.BasicAuth(*cast("tuple[str, str]", auth))
+        self.requires_response_body = bool(getattr(auth, "requires_response_body", False))
+        self._request: httpxr.Request = request
+        self._flow: Any = None
+        self._is_async = is_async and hasattr(auth, "async_auth_flow")
+        if auth is None:
+            return
+        if self._is_async:
+            start = auth.async_auth_flow
+        elif _is_overridden(auth, "sync_auth_flow") or not hasattr(auth, "auth_flow"):
+            start = getattr(auth, "sync_auth_flow", None)
+        else:
+            start = auth.auth_flow
+        if start is not None:
+            self._flow = start(request)
+        elif callable(auth):
+            self._request = cast("httpxr.Request", auth(request))
+        else:
+            raise TypeError(f"auth must be a tuple, a callable or an Auth, not {auth!r:.100}")
+
+    async def first(self) -> httpxr.Request:
+        """Return the first request to send."""
+        if self._flow is not None:
+            first: Any = await anext(self._flow) if self._is_async else next(self._flow)
+            self._request = cast("httpxr.Request", first)
+        return self._request
+
+    async def next(self, response: httpxr.Response) -> httpxr.Request | None:
+        """Return the request to send next; ``None`` when this response is the final one."""
+        if self._flow is None:
+            return None
+        try:
+            if self._is_async:
+                following: httpxr.Request = await self._flow.asend(response)
+            else:
+                following = self._flow.send(response)
+        except (StopIteration, StopAsyncIteration):
+            return None
+        return following
+
+
+def _is_overridden(auth: object, name: str) -> bool:
+    method = getattr(type(auth), name, None)
+    return method is not None and method is not getattr(httpxr.Auth, name, None)
+
+
+# Cookies. httpxr keeps them in a cookie jar of the standard library, but it stores each for any
+# domain, and sends each to any host; so here the jar does both itself.
+
+
+def set_cookies(request: httpxr.Request, client: AnyClient, more: Mapping[str, str]) -> None:
+    """Give a request the client's cookies for its URL, and some of its own."""
+    jar_request = _CookieRequest(request)
+    cookie_jar(client).add_cookie_header(jar_request)
+    cookies = [f"{name}={value}" for name, value in more.items()]
+    if (from_jar := jar_request.get_header("Cookie")) is not None:
+        cookies.insert(0, from_jar)
+    if cookies:
+        request.headers["cookie"] = "; ".join(cookies)
+
+
+class _CookieRequest(urllib.request.Request):
+    """A request as `http.cookiejar` wants to see it."""
+
+    def __init__(self, request: httpxr.Request) -> None:
+        super().__init__(str(request.url), method=request.method)
+
+
+class _CookieResponse:
+    """A response as `http.cookiejar` wants to see it."""
+
+    def __init__(self, response: httpxr.Response) -> None:
+        self._response = response
+
+    def info(self) -> _CookieResponse:
+        return self
+
+    def get_all(self, name: str, default: list[str]) -> list[str]:
+        return self._response.headers.get_list(name) or default

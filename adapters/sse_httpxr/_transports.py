@@ -1,0 +1,139 @@
+"""httpxr's async transports: which one serves a client, and how to send over it."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import httpxr
+
+from . import _compat
+from ._compat import AsyncTransport
+
+__all__ = ["TLS_HINT", "async_counterpart", "explicit_transport", "send_live"]
+
+TLS_HINT: Final = (
+    "certificates were verified with the default roots, as the verify= of a sync client cannot be"
+    " seen; for others pass transport=httpxr.AsyncClient(verify=...)"
+)
+
+# Settings of the environment that httpxr reads when it makes a client.
+_ENVIRONMENT: Final = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
+
+# Whether this process has sent anything over httpxr's async transport, or is the forked child of
+# one that had.
+_was_used = False
+_is_forked = False
+
+
+def explicit_transport(transport: object, url: httpxr.URL) -> object:
+    """Return what a ``transport`` argument stands for.
+
+    Raises:
+        TypeError: It is none that streams.
+    """
+    if isinstance(transport, httpxr.AsyncClient):
+        transport = _compat.client_transport(transport, url)
+    if _compat.is_sync_network_transport(transport) or not (
+        _compat.is_async_transport(transport) or _compat.is_sync_transport(transport)
+    ):
+        raise TypeError(
+            "transport must be an httpxr.AsyncHTTPTransport, or an httpxr.AsyncClient to use the"
+            f" transport of, not {type(transport).__name__}"
+        )
+    return transport
+
+
+def async_counterpart(client: httpxr.Client, transport: object, url: httpxr.URL) -> object:
+    """Return the async transport that does what a sync client's own one would do.
+
+    Raises:
+        RuntimeError: It goes through a proxy that cannot be seen from here.
+    """
+    if not _compat.has_proxy(transport) or _compat.is_from_environment(client, transport):
+        return _compat.client_transport(_default_client(trust_env=client.trust_env), url)
+    raise RuntimeError(
+        "this httpxr.Client has a proxy, which an event stream would bypass; pass it once more:"
+        " connect_sse(..., transport=httpxr.AsyncHTTPTransport(proxy=...))"
+    )
+
+
+_default_clients: dict[tuple[object, ...], httpxr.AsyncClient] = {}
+
+
+def _default_client(*, trust_env: bool) -> httpxr.AsyncClient:
+    """Return a client with default transports: one for all, as it takes 10 ms to make."""
+    environment = [
+        os.environ.get(spelling) for name in _ENVIRONMENT for spelling in (name, name.lower())
+    ]
+    key = (trust_env, *environment)
+    if key not in _default_clients:
+        _default_clients.clear()  # its connections are of no use in another environment
+        _default_clients[key] = httpxr.AsyncClient(trust_env=trust_env)
+    return _default_clients[key]
+
+
+async def send_live(transport: AsyncTransport, request: httpxr.Request) -> httpxr.Response:
+    """Send a request over httpxr's async transport; return a response whose body streams.
+
+    Cancelling this closes the connection.
+
+    Raises:
+        httpxr.RequestError: As httpxr does, its ``request`` set.
+        RuntimeError: This process was forked from one that had used httpxr's async transport.
+    """
+    global _was_used
+    if _is_forked:
+        raise RuntimeError(
+            "httpxr does not work after fork() in a process that has used it before, it would wait"
+            " for ever; start workers with multiprocessing's 'spawn', or fork before first use"
+        )
+    _was_used = True
+    try:
+        return await transport.handle_async_request(await _marked_as_stream(request))
+    except httpxr.RequestError as error:
+        if type(error) is httpxr.NetworkError:  # the connection broke before the headers
+            raise httpxr.ReadError(str(error), request=request) from error
+        error.request = request
+        raise
+
+
+# A transport reads the body whole unless the request carries a mark, which only
+# AsyncClient.send(stream=True) can make, on a copy that it gives to its own transport.
+
+
+class _Marked(Exception):
+    """Brings a marked request out of httpxr."""
+
+    def __init__(self, request: httpxr.Request) -> None:
+        self.request = request
+
+
+class _Tap(httpxr.AsyncBaseTransport):
+    """Transport that does not send, but takes the request away."""
+
+    async def handle_async_request(self, request: httpxr.Request) -> httpxr.Response:
+        raise _Marked(request)
+
+
+_marker: httpxr.AsyncClient | None = None
+
+
+async def _marked_as_stream(request: httpxr.Request) -> httpxr.Request:
+    global _marker
+    if _marker is None:
+        _marker = httpxr.AsyncClient(transport=_Tap())
+    try:
+        await _marker.send(request, stream=True)
+    except _Marked as marked:
+        return marked.request
+    raise AssertionError("httpxr sent a request that it should not")
+
+
+def _after_fork() -> None:
+    global _is_forked
+    _is_forked = _was_used
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
