@@ -1,14 +1,17 @@
 """Server-Sent Events without I/O: the event stream format, exact to the HTML Standard."""
 
-from ._decoder import BytesLike, SSEDecoder
+from ._decoder import BytesLike
 from ._encoder import encode, encode_comment
 from ._errors import EventTooLarge, SSEError
-from ._events import ServerSentEvent
+from ._events import RawEvent, ServerSentEvent
+from ._implementation import IMPLEMENTATION, SSEDecoder
 from ._iterate import aiter_events, iter_events
 
 __all__ = [
+    "IMPLEMENTATION",
     "BytesLike",
     "EventTooLarge",
+    "RawEvent",
     "SSEDecoder",
     "SSEError",
     "ServerSentEvent",

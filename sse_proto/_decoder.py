@@ -18,7 +18,7 @@ from mmap import mmap
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, final
 
 from ._errors import EventTooLarge
-from ._events import ServerSentEvent
+from ._events import RawEvent, ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +128,8 @@ class SSEDecoder:
         self._forget_block()
 
         # How many bytes without CR may come before anything else than they must be looked at:
-        # room below _settle_at; 0 where one of the states above or below is in the way.
+        # room below _settle_at; 0 where one of the states above is in the way; -1 where one of
+        # those below is, which not even an empty chunk may pass by.
         self._room = 0
         # Why each further call of feed() raises; and whether no call has raised it so far.
         self._refusal: EventTooLarge | ValueError | None = None
@@ -199,13 +200,37 @@ class SSEDecoder:
             else:
                 self._feed_buffer(chunk, events)
         except EventTooLarge as error:
-            self._room = 0
-            self._forget_block()
-            self._refusal = error
-            self._deferred = True
-            if not events:
-                self._refuse(error)
+            self._fail(error, raise_now=not events)
         return events
+
+    def feed_raw(self, chunk: BytesLike, /) -> list[RawEvent]:
+        """Decode one chunk as `feed` does, but make no text of the data.
+
+        For data that is handed on, to a JSON parser or a socket. The two methods may alternate.
+
+        Args:
+            chunk: As for `feed`.
+
+        Returns:
+            Events that this chunk completed. Their ``data`` is a view of ``chunk`` itself, and
+            keeps it alive, where ``chunk`` is `bytes` (no subclass) and has all of the data in one
+            line; otherwise it is a view of a private copy. Either is read-only, and never changes.
+            It has the bytes that were sent, also where they are not UTF-8.
+
+        Raises:
+            TypeError, BufferError, EventTooLarge, ValueError: As `feed`.
+        """
+        raw = _RawEvents(chunk, len(self._pending))
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+        try:
+            if type(chunk) is bytes and len(chunk) <= _WINDOW:
+                self._feed_window(chunk, [], raw)
+            else:
+                self._feed_buffer(chunk, [], raw)
+        except EventTooLarge as error:
+            self._fail(error, raise_now=not raw.events)
+        return raw.events
 
     def close(self) -> None:
         """Tell the decoder that the stream has ended. May be called again.
@@ -218,11 +243,21 @@ class SSEDecoder:
         """
         self._settle()
         self._forget_block()
-        self._room = 0
+        self._room = -1
         refusal = self._refusal
         self._refusal = ValueError("feed() after close(): a decoder is for one stream")
         if self._deferred and refusal is not None:
             self._refuse(refusal)
+
+    def _fail(self, error: EventTooLarge, *, raise_now: bool) -> None:
+        """Take nothing more, because of this error."""
+        self._room = -1
+        self._forget_block()
+        # A copy: this one holds the frames that it passes through, and with them the chunk.
+        self._refusal = EventTooLarge(error.size, error.limit)
+        self._deferred = True
+        if raise_now:
+            self._refuse(error)
 
     def _refuse(self, refusal: EventTooLarge | ValueError) -> NoReturn:
         self._deferred = False
@@ -231,7 +266,9 @@ class SSEDecoder:
 
     # Parsing (9.2.5): from bytes to blocks of lines.
 
-    def _feed_buffer(self, chunk: BytesLike, events: list[ServerSentEvent]) -> None:
+    def _feed_buffer(
+        self, chunk: BytesLike, events: list[ServerSentEvent], raw: _RawEvents | None = None
+    ) -> None:
         """Feed any bytes-like object, in windows that end at the end of a line."""
         try:
             view = memoryview(chunk)
@@ -246,16 +283,18 @@ class SSEDecoder:
             if not view.c_contiguous:
                 raise BufferError("feed() takes a contiguous buffer; pass a copy of this one")
             if view.nbytes <= _WINDOW or view.ndim != 1:
-                self._feed_window(view.tobytes(), events)
+                self._feed_window(view.tobytes(), events, raw)
                 return
             start = 0
             while start < len(view):
                 line_end = _LINE_END.search(view, start + _WINDOW)
                 end = line_end.end() if line_end else len(view)
-                self._feed_window(view[start:end].tobytes(), events)
+                self._feed_window(view[start:end].tobytes(), events, raw)
                 start = end
 
-    def _feed_window(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
+    def _feed_window(
+        self, chunk: bytes, events: list[ServerSentEvent], raw: _RawEvents | None = None
+    ) -> None:
         if self._bom is not None:
             chunk = self._strip_bom(chunk)
         if self._skip_lf and chunk:
@@ -267,9 +306,9 @@ class SSEDecoder:
 
         pending = self._pending
         # Blocks that lie within a chunk of at most max_event_size need no check of their own.
-        check_all = self._max_event_size is not None and len(chunk) > self._max_event_size
+        one_by_one = raw is not None or len(chunk) > (self._max_event_size or len(chunk))
         start = 0
-        while pending or check_all:
+        while pending or one_by_one:
             if pending.endswith(b"\n") and chunk.startswith(b"\n", start):
                 start += 1
             else:
@@ -278,14 +317,19 @@ class SSEDecoder:
                     break
                 pending += chunk[start:lines_end]
                 start = lines_end + 1
+            lines = b"" if raw is None else bytes(pending)
             if len(pending) > self._settle_at:
                 self._check_size()
-            del pending[-1:]  # the end of the last line
-            block = pending.decode("utf-8", "replace")
-            self._forget_block()
-            self._process_blocks([block], events)
+            if raw is None:
+                del pending[-1:]  # the end of the last line
+                block = pending.decode("utf-8", "replace")
+                self._forget_block()
+                self._process_blocks([block], events)
+            else:
+                self._forget_block()
+                self._process_raw_block(lines, raw)
 
-        if not check_all and (blocks_end := chunk.rfind(b"\n\n", start)) >= 0:
+        if not one_by_one and (blocks_end := chunk.rfind(b"\n\n", start)) >= 0:
             self._process_text(chunk[start:blocks_end].decode("utf-8", "replace"), events)
             start = blocks_end + 2
 
@@ -416,6 +460,32 @@ class SSEDecoder:
             fields = (event_type or "message", "\n".join(data), self._last_event_id, retry)
             events.append(_new_event(ServerSentEvent, fields))
 
+    def _process_raw_block(self, block: bytes, raw: _RawEvents) -> None:
+        """As _process_block, but keep the values of the data lines from being decoded."""
+        values: list[bytes] = []
+        lines: list[bytes] = []
+        value_at = -1
+        start = 0
+        for line in block.split(b"\n"):
+            if line.startswith(b"data:") or line == b"data":
+                value = line[len(b"data:") :].removeprefix(b" ")
+                values.append(value)
+                value_at = start + len(line) - len(value)
+                lines.append(b"data")
+            else:
+                lines.append(line)
+            start += len(line) + 1
+
+        events: list[ServerSentEvent] = []
+        self._process_block(b"\n".join(lines).decode("utf-8", "replace"), events)
+        for event in events:  # none, or one
+            if len(values) == 1 and value_at >= raw.earlier:
+                data = raw.view_of_chunk(values[0])
+            else:
+                data = memoryview(b"\n".join(values))
+            raw.events.append(RawEvent(event.event, data, event.id, event.retry))
+        raw.earlier = 0
+
     def _set_reconnection_time(self, value: str) -> bool:
         """Take over the value of a `retry` field, in milliseconds, if it is valid."""
         # isdigit() is also true of superscripts, and of the digits of any script.
@@ -427,6 +497,32 @@ class SSEDecoder:
                 return False
         self._reconnection_time = int(value)
         return True
+
+
+@final
+class _RawEvents:
+    """The events of one call of feed_raw(), and the chunk that their data may be views of."""
+
+    __slots__ = ("_chunk", "_position", "earlier", "events")
+
+    def __init__(self, chunk: BytesLike, earlier: int) -> None:
+        self.events: list[RawEvent] = []
+        # How many bytes of the unfinished block are from earlier chunks.
+        self.earlier = earlier
+        # Nothing else is sure to stay as it is.
+        self._chunk = chunk if type(chunk) is bytes else None
+        # No value that is still to come begins before this.
+        self._position = 0
+
+    def view_of_chunk(self, value: bytes) -> memoryview:
+        """Return a view of bytes in the chunk that are equal to this value, which lies in it."""
+        if self._chunk is None or not value:
+            return memoryview(value)
+        # Where the value lies is not known any more, once ends of line were made equal. The same
+        # bytes may come earlier; that does no harm.
+        start = self._chunk.index(value, self._position)
+        self._position = start + len(value)
+        return memoryview(self._chunk)[start : self._position]
 
 
 def _not_bytes_like(chunk: object) -> TypeError:

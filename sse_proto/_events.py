@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-__all__ = ["ServerSentEvent"]
+__all__ = ["RawEvent", "ServerSentEvent"]
 
 
 class ServerSentEvent(NamedTuple):
@@ -34,3 +34,20 @@ class ServerSentEvent(NamedTuple):
             json.JSONDecodeError: ``data`` is not JSON.
         """
         return json.loads(self.data)
+
+
+class RawEvent(NamedTuple):
+    """One dispatched event, its data not made into text. See `SSEDecoder.feed_raw`."""
+
+    event: str
+    """The event type; ``"message"`` where the stream named none."""
+
+    data: memoryview
+    """The payload: the values of the block's ``data`` lines, joined by LF. Read-only bytes, as they
+    were sent: UTF-8 in a valid stream, but not checked to be."""
+
+    id: str | None
+    """As `ServerSentEvent.id`."""
+
+    retry: int | None
+    """As `ServerSentEvent.retry`."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._decoder import BytesLike, SSEDecoder
+from ._implementation import SSEDecoder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
 
+    from ._decoder import BytesLike
     from ._events import ServerSentEvent
 
 __all__ = ["aiter_events", "iter_events"]

@@ -1,0 +1,29 @@
+from typing import final
+
+from typing_extensions import Self
+
+from ._decoder import BytesLike
+from ._events import RawEvent, ServerSentEvent
+
+@final
+class SSEDecoder:
+    """The same as `sse_proto._decoder.SSEDecoder`, in C."""
+
+    def __new__(
+        cls,
+        *,
+        max_event_size: int | None = 16777216,
+        last_event_id: str | None = None,
+        dispatch_empty: bool = False,
+    ) -> Self: ...
+    @property
+    def max_event_size(self) -> int | None: ...
+    @property
+    def dispatch_empty(self) -> bool: ...
+    @property
+    def last_event_id(self) -> str | None: ...
+    @property
+    def reconnection_time(self) -> int | None: ...
+    def feed(self, chunk: BytesLike, /) -> list[ServerSentEvent]: ...
+    def feed_raw(self, chunk: BytesLike, /) -> list[RawEvent]: ...
+    def close(self) -> None: ...
