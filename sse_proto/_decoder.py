@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_MAX_EVENT_SIZE", "MAX_RETRY_DIGITS", "BytesLike", "SSEDecoder"]
 
-BytesLike: TypeAlias = "bytes | bytearray | memoryview | array[Any] | mmap"
+BytesLike: TypeAlias = "bytes | bytearray | memoryview[Any] | array[Any] | mmap"
 """What `SSEDecoder.feed` takes: contiguous, with items of one byte. Other objects with such a
 buffer work as well; `collections.abc.Buffer`, which would say so, is new in Python 3.12."""
 
@@ -172,7 +172,7 @@ class SSEDecoder:
             EventTooLarge: An event needs more than ``max_event_size`` bytes. If the chunk
                 completed other events before it, these are returned, and the next call raises. The
                 decoder is of no use afterwards: each further call raises the same error.
-            ValueError: The decoder was closed.
+            ValueError: The decoder was closed; or ``chunk`` was, as a released `memoryview`.
 
         See "Interpreting an event stream", HTML Standard 9.2.6.
         """

@@ -38,9 +38,10 @@ def encode(event: ServerSentEvent, /) -> bytes:
     """
     lines: list[str] = []
     if event.event != "message":
-        if not event.event:
+        event_type = _one_line("event", event.event)
+        if not event_type:
             raise ValueError("event must not be empty: it would arrive as 'message'")
-        lines.append("event: " + _one_line("event", event.event))
+        lines.append("event: " + event_type)
     if event.id is not None:
         event_id = _one_line("id", event.id)
         if "\0" in event_id:

@@ -32,14 +32,6 @@ MIB: Final = 1024 * KIB
 # Larger chunks are decoded in parts. Nothing but time and memory may tell.
 WINDOW: Final = 64 * KIB
 
-# Known bugs: a fix takes the mark away.
-EMPTY_BYTES: Final = pytest.mark.xfail(
-    strict=True, reason="b'' passes through the fast path of a closed or failed decoder"
-)
-KEPT_TRACEBACK: Final = pytest.mark.xfail(
-    strict=True, reason="a failed decoder keeps the error's traceback, and all that its frames hold"
-)
-
 # The state that a chunk may leave behind.
 STREAMS: Final = [
     pytest.param(b"data: unfinished", id="unfinished line"),
@@ -572,9 +564,7 @@ def test_it_stays_failed(decoder_class: type[SSEDecoder]) -> None:
         decoder.feed(b"data: y\n\n")
 
 
-@pytest.mark.parametrize(
-    "empty", [pytest.param(b"", marks=EMPTY_BYTES), bytearray(), memoryview(b"")]
-)
+@pytest.mark.parametrize("empty", [b"", bytearray(), memoryview(b"")])
 def test_an_empty_chunk_raises_too(decoder_class: type[SSEDecoder], empty: BytesLike) -> None:
     decoder = decoder_class(max_event_size=10)
     assert decoder.feed(b"data: x\n\ndata: too large") == one("x")
@@ -624,7 +614,6 @@ class Chunk(bytearray):
     """A chunk that can be watched."""
 
 
-@KEPT_TRACEBACK
 def test_a_failed_decoder_keeps_no_chunk_alive(decoder_class: type[SSEDecoder]) -> None:
     decoder = decoder_class(max_event_size=10)
     chunk = Chunk(b"data: x\n\ndata: too large")
@@ -672,7 +661,6 @@ def test_feed_after_close(decoder: SSEDecoder, chunk: BytesLike) -> None:
     assert decoder.last_event_id is None
 
 
-@EMPTY_BYTES
 def test_an_empty_chunk_after_close(decoder: SSEDecoder) -> None:
     decoder.close()
     with pytest.raises(ValueError, match="after close"):
@@ -925,7 +913,6 @@ def test_memory_is_given_back(decoder_class: type[SSEDecoder]) -> None:
         assert tracemalloc.get_traced_memory()[0] - before < 100 * KIB
 
 
-@KEPT_TRACEBACK
 def test_memory_is_given_back_after_a_failure(decoder_class: type[SSEDecoder]) -> None:
     decoder = decoder_class(max_event_size=2 * MIB)
     with traced():
