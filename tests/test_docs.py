@@ -214,8 +214,8 @@ def test_reference_has_signatures_and_members(package: str, name: str, text: str
             found = getattr(value, method.name)
             assert isinstance(method, ast.AsyncFunctionDef) == inspect.iscoroutinefunction(found)
             assert written_parameters(method) == parameters(found)
-    members: list[str] = list(vars(value))
-    for member in members:
+    namespace: dict[str, object] = vars(value)
+    for member in namespace:
         if not member.startswith("_"):
             assert re.search(rf"\b{member}\b", text), member
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ._live import UNSET, aopen_live, open_live
+from ._live import aopen_live, open_live
+from ._request import UNSET
 from ._source import EventSource
 
 if TYPE_CHECKING:

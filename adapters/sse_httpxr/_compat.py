@@ -11,7 +11,7 @@ import httpxr
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from http.cookiejar import CookieJar
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "is_from_environment",
     "is_httpxr_source",
     "is_network_transport",
+    "is_read_body",
     "is_sync_network_transport",
     "is_sync_transport",
     "request_of",
@@ -78,6 +79,15 @@ def is_sync_network_transport(transport: object) -> TypeGuard[SyncTransport]:
 def is_httpxr_source(stream: object) -> TypeGuard[LiveSource]:
     """Whether this is the unread body of a response that came over httpxr's async transport."""
     return isinstance(stream, _httpxr.AsyncResponseStream)
+
+
+# Not `httpxr.ByteStream`, of which that is an unrelated twin.
+_ReadBody: type = type(_httpxr.Response(200, content=b"").stream)
+
+
+def is_read_body(stream: object) -> TypeGuard[Iterable[bytes]]:
+    """Whether this is the body of a response that has been read, or was built from bytes."""
+    return isinstance(stream, (_ReadBody, httpxr.ByteStream))
 
 
 def take_source(response: httpxr.Response) -> LiveSource:

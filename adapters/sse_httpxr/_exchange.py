@@ -56,7 +56,6 @@ async def exchange(
     auth: object,
     *,
     follow_redirects: bool,
-    hooks_were_called: bool,
 ) -> httpxr.Response:
     """Send a request as the client would; return the final response, its body live.
 
@@ -66,7 +65,6 @@ async def exchange(
         request: Complete, but for the authentication.
         auth: What httpxr takes as such, or ``None``.
         follow_redirects: Whether a redirect is followed, or is the final response.
-        hooks_were_called: Whether the client's request hooks have seen this request.
 
     Raises:
         httpxr.TooManyRedirects: After 20 redirects.
@@ -74,11 +72,10 @@ async def exchange(
         TypeError: ``auth`` is nothing that httpxr takes.
     """
     flow = _AuthFlow(auth, request, is_async=wire.is_async)
-    hooks = _Hooks(wire, client, hooks_were_called)
     history: list[httpxr.Response] = []
     authorized = await flow.first()
     while True:
-        response = await _send(wire, client, authorized, hooks, history, follow_redirects)
+        response = await _send(wire, client, authorized, history, follow_redirects)
         try:
             if flow.requires_response_body:
                 await wire.read(response)
@@ -99,19 +96,18 @@ async def _send(
     wire: Wire,
     client: AnyClient,
     request: httpxr.Request,
-    hooks: _Hooks,
     history: list[httpxr.Response],
     follow_redirects: bool,
 ) -> httpxr.Response:
     """Send one request, and follow where its response sends us."""
     for _ in range(MAX_REDIRECTS + 1):
-        await hooks.on_request(request)
+        await _call_hooks(wire, client, "request", request)
         response = await wire.send(request)
         try:
             cookie_jar(client).extract_cookies(
                 cast("HTTPResponse", _CookieResponse(response)), _CookieRequest(request)
             )
-            await hooks.on_response(response)
+            await _call_hooks(wire, client, "response", response)
             following = _redirect(request, response) if follow_redirects else None
             if following is None:
                 return response
@@ -161,23 +157,10 @@ def _origin(url: httpxr.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
-class _Hooks:
-    """The client's event hooks, which httpxr calls for each request and response of a chain."""
-
-    def __init__(self, wire: Wire, client: AnyClient, first_was_called: bool) -> None:
-        self._wire = wire
-        self._client = client
-        self._skip = first_was_called
-
-    async def on_request(self, request: httpxr.Request) -> None:
-        skip, self._skip = self._skip, False
-        if not skip:
-            for hook in event_hooks(self._client, "request"):
-                await self._wire.call(hook, request)
-
-    async def on_response(self, response: httpxr.Response) -> None:
-        for hook in event_hooks(self._client, "response"):
-            await self._wire.call(hook, response)
+async def _call_hooks(wire: Wire, client: AnyClient, kind: str, argument: object) -> None:
+    """Call the client's event hooks of a kind, as for each request and response of a chain."""
+    for hook in event_hooks(client, kind):
+        await wire.call(hook, argument)
 
 
 class _AuthFlow:

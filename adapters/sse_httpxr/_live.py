@@ -11,51 +11,26 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpxr
 
 from . import _compat
 from ._chunks import AsyncChunks, SyncChunks
-from ._exchange import exchange, set_cookies
+from ._exchange import exchange
 from ._loop import PrivateLoop
+from ._request import UNSET, acapture, capture
 from ._transports import TLS_HINT, async_counterpart, explicit_transport, send_live
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from typing_extensions import Unpack
 
     from ._compat import AnyClient, AsyncTransport
+    from ._request import LiveOptions
 
-__all__ = ["UNSET", "LiveOptions", "aclose_response", "aopen_live", "close_response", "open_live"]
-
-
-class _Unset:
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Final[Any] = _Unset()
-"""Default of an argument whose ``None`` has a meaning: the client's own setting holds."""
-
-
-class LiveOptions(TypedDict):
-    """The arguments of `connect_sse` that make the request; documented there."""
-
-    params: object
-    headers: object
-    cookies: Mapping[str, str] | None
-    content: object
-    data: object
-    files: object
-    json: object
-    auth: object
-    follow_redirects: bool
-    timeout: object
-    extensions: Mapping[str, Any] | None
-    transport: object
+__all__ = ["aclose_response", "aopen_live", "close_response", "open_live"]
 
 
 def open_live(
@@ -64,13 +39,7 @@ def open_live(
     """Send a request for sync code; return the response as soon as its headers are there."""
     _check_client(client, httpxr.Client, "connect_sse", "aconnect_sse")
     waiting = _Waiting.of(client, options["timeout"])
-    arguments = _request_arguments(options, waiting)
-    try:
-        client.request(method, url, auth=_Capture(), **arguments)
-        raise AssertionError("httpxr sent a request that it should not")
-    except _Captured as captured:
-        request = captured.request
-    _complete(request, client, options)
+    request = capture(client, method, url, options, waiting.pool)
     wire = _SyncWire(client, options["transport"], waiting)
     # The wire blocks where an async one would suspend, so that this runs to its end.
     coroutine = exchange(
@@ -79,7 +48,6 @@ def open_live(
         request,
         client.auth if options["auth"] is UNSET else options["auth"],
         follow_redirects=options["follow_redirects"],
-        hooks_were_called=True,  # by client.request()
     )
     try:
         coroutine.send(None)
@@ -97,20 +65,13 @@ async def aopen_live(
     if asyncio._get_running_loop() is None:
         raise RuntimeError("aconnect_sse() needs asyncio: httpxr's async client works on no other")
     waiting = _Waiting.of(client, options["timeout"])
-    arguments = _request_arguments(options, waiting)
-    try:
-        await client.request(method, url, auth=_Capture(), stream=True, **arguments)
-        raise AssertionError("httpxr sent a request that it should not")
-    except _Captured as captured:
-        request = captured.request
-    _complete(request, client, options)
+    request = await acapture(client, method, url, options, waiting.pool)
     return await exchange(
         _AsyncWire(client, options["transport"], waiting),
         client,
         request,
         client.auth if options["auth"] is UNSET else options["auth"],
         follow_redirects=options["follow_redirects"],
-        hooks_were_called=False,
     )
 
 
@@ -119,68 +80,6 @@ def _check_client(client: object, expected: type, function: str, other: str) -> 
         hint = f"; use {other}()" if isinstance(client, (httpxr.Client, httpxr.AsyncClient)) else ""
         kind = type(client).__name__
         raise TypeError(f"{function}() takes an httpxr.{expected.__name__}, not {kind}{hint}")
-
-
-# The request: whatever the client would send, without sending it.
-
-
-class _Captured(Exception):
-    """Brings a request out of httpxr."""
-
-    def __init__(self, request: httpxr.Request) -> None:
-        self.request = request
-
-
-class _Capture:
-    """Authentication that takes the complete request away, before it is sent."""
-
-    def auth_flow(self, request: httpxr.Request) -> Any:
-        raise _Captured(request)
-
-    sync_auth_flow = async_auth_flow = auth_flow
-
-
-def _request_arguments(options: LiveOptions, waiting: _Waiting) -> dict[str, Any]:
-    """Return the arguments of ``client.request``."""
-    headers = httpxr.Headers(options["headers"] or ())  # type: ignore[arg-type]  # as httpxr has it
-    for name, value in (("accept", "text/event-stream"), ("cache-control", "no-store")):
-        headers.setdefault(name, value)
-    arguments: dict[str, Any] = {
-        "headers": headers,
-        # No deadline: httpxr would count the whole stream.
-        "timeout": httpxr.Timeout(None, pool=waiting.pool),
-    }
-    for name in ("params", "data", "files", "json", "extensions"):
-        if options[name] is not None:  # type: ignore[literal-required]  # they are its keys
-            arguments[name] = options[name]  # type: ignore[literal-required]
-    if options["content"] is not None:
-        arguments["content"] = _whole_content(options["content"])
-    return arguments
-
-
-def _whole_content(content: object) -> bytes | str:
-    """Return a request's content as what can be sent again, after a redirect."""
-    if isinstance(content, (bytes, str)):
-        return content
-    if not isinstance(content, Iterable):  # httpxr would send an async one as an empty body
-        kind = type(content).__name__
-        raise TypeError(f"content must be bytes, str or an iterable of bytes, not {kind}")
-    return b"".join(cast("Iterable[bytes]", content))
-
-
-def _complete(request: httpxr.Request, client: AnyClient, options: LiveOptions) -> None:
-    """Do to a captured request what httpxr does wrongly."""
-    if request.url.userinfo:
-        # It is in the Authorization header by now, and would be added a second time.
-        request.url = request.url.copy_with(userinfo=b"")  # type: ignore[call-arg]
-    headers = httpxr.Headers(options["headers"] or ())  # type: ignore[arg-type]
-    if "cookie" not in headers and "cookie" not in client.headers:
-        if "cookie" in request.headers:
-            del request.headers["cookie"]
-        set_cookies(request, client, options["cookies"] or {})
-
-
-# Sending it.
 
 
 class _Waiting(NamedTuple):
@@ -344,7 +243,10 @@ def close_response(response: httpxr.Response) -> None:
     close = getattr(_stream_of(response), "close", None)
     if close is not None:
         close()
-    response.close()
+    try:
+        response.close()
+    except RuntimeError:  # it is asynchronous, and was refused for that
+        pass
 
 
 async def aclose_response(response: httpxr.Response) -> None:

@@ -14,7 +14,7 @@ import httpxr
 import sse_proto
 
 from ._chunks import AsyncChunks, SyncChunks, stream_closed
-from ._compat import is_httpxr_source, request_of, take_source
+from ._compat import is_httpxr_source, is_read_body, request_of, take_source
 from ._errors import SSEError
 from ._live import aclose_response, close_response
 
@@ -239,7 +239,7 @@ def _async_chunks(response: httpxr.Response) -> AsyncChunks:
         # that closing closes.
         del stream
         source = take_source(response)
-    elif isinstance(stream, httpxr.ByteStream):
+    elif is_read_body(stream):
         source = _already_read(stream)
     elif isinstance(stream, httpxr.SyncByteStream) or not hasattr(stream, "__aiter__"):
         # The first of these would look like an empty body.
@@ -252,7 +252,7 @@ def _async_chunks(response: httpxr.Response) -> AsyncChunks:
     return AsyncChunks(source, request=request_of(response), idle_timeout=None)
 
 
-async def _already_read(stream: httpxr.ByteStream) -> AsyncIterator[bytes]:
+async def _already_read(stream: Iterable[bytes]) -> AsyncIterator[bytes]:
     for chunk in stream:
         yield chunk
 

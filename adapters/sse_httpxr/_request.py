@@ -1,0 +1,141 @@
+"""The request that a client would send, taken from it without sending it.
+
+The client's own code merges its base URL, parameters, headers, cookies and the body into it; what
+it does wrongly is mended here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+
+import httpxr
+
+from ._exchange import set_cookies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._compat import AnyClient
+
+__all__ = ["UNSET", "LiveOptions", "acapture", "capture"]
+
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final[Any] = _Unset()
+"""Default of an argument whose ``None`` has a meaning: the client's own setting holds."""
+
+
+class LiveOptions(TypedDict):
+    """The arguments of `connect_sse` that make the request; documented there."""
+
+    params: object
+    headers: object
+    cookies: Mapping[str, str] | None
+    content: object
+    data: object
+    files: object
+    json: object
+    auth: object
+    follow_redirects: bool
+    timeout: object
+    extensions: Mapping[str, Any] | None
+    transport: object
+
+
+def capture(
+    client: httpxr.Client,
+    method: str,
+    url: httpxr.URL | str,
+    options: LiveOptions,
+    pool: float | None,
+) -> httpxr.Request:
+    """Return the request that ``client.request`` would send, but for authentication and hooks.
+
+    Args:
+        pool: Seconds to wait for a free connection of the client's limits.
+    """
+    try:
+        client.request(method, url, auth=_Capture(), **_arguments(options, pool))
+    except _Captured as captured:
+        return _completed(captured.request, client, options)
+    raise AssertionError("httpxr sent a request that it should not")
+
+
+async def acapture(
+    client: httpxr.AsyncClient,
+    method: str,
+    url: httpxr.URL | str,
+    options: LiveOptions,
+    pool: float | None,
+) -> httpxr.Request:
+    """Return the request of an async client, as `capture`."""
+    try:
+        await client.request(method, url, auth=_Capture(), stream=True, **_arguments(options, pool))
+    except _Captured as captured:
+        return _completed(captured.request, client, options)
+    raise AssertionError("httpxr sent a request that it should not")
+
+
+class _Captured(Exception):
+    """Brings a request out of httpxr."""
+
+    def __init__(self, request: httpxr.Request) -> None:
+        self.request = request
+
+
+class _Capture:
+    """Authentication that takes the complete request away, before it is sent."""
+
+    # With the sync one among them, a sync client does not call its hooks before.
+    def auth_flow(self, request: httpxr.Request) -> Any:
+        raise _Captured(request)
+
+    sync_auth_flow = async_auth_flow = auth_flow
+
+
+def _arguments(options: LiveOptions, pool: float | None) -> dict[str, Any]:
+    """Return the arguments of ``client.request``."""
+    headers = httpxr.Headers(options["headers"] or ())  # type: ignore[arg-type]  # as httpxr has it
+    for name, value in (("accept", "text/event-stream"), ("cache-control", "no-store")):
+        headers.setdefault(name, value)
+    arguments: dict[str, Any] = {
+        "headers": headers,
+        # No deadline: httpxr would count the whole stream.
+        "timeout": httpxr.Timeout(None, pool=pool),
+    }
+    for name in ("params", "data", "files", "json", "extensions"):
+        if options[name] is not None:  # type: ignore[literal-required]  # they are its keys
+            arguments[name] = options[name]  # type: ignore[literal-required]
+    if options["content"] is not None:
+        arguments["content"] = _whole_content(options["content"])
+    return arguments
+
+
+def _whole_content(content: object) -> bytes | str:
+    """Return a request's content as what can be sent again, after a redirect."""
+    if isinstance(content, (bytes, str)):
+        return content
+    if isinstance(content, (bytearray, memoryview)):
+        return bytes(cast("bytearray", content))
+    if not isinstance(content, Iterable):  # httpxr would send an async one as an empty body
+        kind = type(content).__name__
+        raise TypeError(f"content must be bytes, str or an iterable of bytes, not {kind}")
+    return b"".join(cast("Iterable[bytes]", content))
+
+
+def _completed(request: httpxr.Request, client: AnyClient, options: LiveOptions) -> httpxr.Request:
+    """Do to a captured request what httpxr does wrongly."""
+    if request.url.userinfo:
+        # It is in the Authorization header by now, and would be added a second time.
+        request.url = request.url.copy_with(userinfo=b"")  # type: ignore[call-arg]
+    headers = httpxr.Headers(options["headers"] or ())  # type: ignore[arg-type]
+    if "cookie" not in headers and "cookie" not in client.headers:
+        if "cookie" in request.headers:
+            del request.headers["cookie"]
+        set_cookies(request, client, options["cookies"] or {})
+    return request

@@ -1,0 +1,191 @@
+"""What is published: the wheel and the source distribution, built, looked into, and used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import threading
+import venv
+import zipfile
+from importlib import metadata
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from .servers import Exchange, RawServer
+
+ROOT: Final = Path(__file__).parent.parent
+PACKAGES: Final = {"sse_proto": "sse_proto", "sse_httpxr": "adapters/sse_httpxr"}
+MODULES: Final = {
+    f"{name}/{path.name}"
+    for name, folder in PACKAGES.items()
+    for path in (ROOT / folder).iterdir()
+    if path.suffix in (".py", ".pyi", ".typed")
+}
+
+# Exits with 0 when a second event, which the server sends only after the first one was seen, has
+# come too; sync, then async.
+CLIENT: Final = """
+import asyncio, sys
+from urllib.request import urlopen
+import httpxr
+import sse_httpxr
+import sse_proto
+
+url = sys.argv[1]
+
+def seen():
+    urlopen(url + "seen", timeout=5).close()
+
+with httpxr.Client() as client:
+    with sse_httpxr.connect_sse(client, "GET", url + "stream", timeout=5) as source:
+        events = source.iter_sse()
+        print(next(events).data, end=" ")
+        seen()
+        print(next(events).data)
+
+async def main():
+    async with httpxr.AsyncClient() as client:
+        async with sse_httpxr.aconnect_sse(client, "GET", url + "stream", timeout=5) as source:
+            events = source.aiter_sse()
+            print((await anext(events)).data, end=" ")
+            await asyncio.to_thread(seen)
+            print((await anext(events)).data)
+
+asyncio.run(main())
+print(sse_proto.IMPLEMENTATION, sse_proto.__file__, sse_httpxr.__file__, sep="\\n")
+"""
+
+
+class Distributions(NamedTuple):
+    """What was built."""
+
+    sdist: Path
+    wheel: Path
+
+    def in_sdist(self) -> set[str]:
+        with tarfile.open(self.sdist) as archive:
+            return {name.partition("/")[2] for name in archive.getnames()}
+
+    def in_wheel(self) -> set[str]:
+        with zipfile.ZipFile(self.wheel) as archive:
+            return set(archive.namelist())
+
+    def text_in_wheel(self, name: str) -> str:
+        with zipfile.ZipFile(self.wheel) as archive:
+            (path,) = (path for path in archive.namelist() if path.endswith(name))
+            return archive.read(path).decode()
+
+
+def output_of(*command: str | Path) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path.home())
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
+    """Build the source distribution, and the wheel from that, in a copy of the tree."""
+    tree = tmp_path_factory.mktemp("tree")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    for folder in PACKAGES.values():
+        ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
+        shutil.copytree(ROOT / folder, tree / folder, ignore=ignored)
+    command = [sys.executable, "-m", "build", "--outdir", str(tree / "dist"), str(tree)]
+    if int(metadata.version("setuptools").partition(".")[0]) >= 77:  # or build gets one, slowly
+        command.insert(3, "--no-isolation")
+    output_of(*command)
+    (sdist,) = (tree / "dist").glob("*.tar.gz")
+    (wheel,) = (tree / "dist").glob("*.whl")
+    return Distributions(sdist, wheel)
+
+
+@pytest.fixture(scope="module")
+def python(distributions: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment that has nothing but the wheel."""
+    environment = tmp_path_factory.mktemp("environment")
+    venv.create(environment, with_pip=False)
+    scripts = "Scripts" if os.name == "nt" else "bin"
+    interpreter = environment / scripts / Path(sys.executable).name
+    options = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", "--python", str(interpreter)]
+    output_of(*pip, "install", *options, distributions.wheel)
+    return interpreter
+
+
+def test_the_wheel_is_complete(distributions: Distributions) -> None:
+    names = distributions.in_wheel()
+    assert MODULES <= names
+    assert {"sse_proto/py.typed", "sse_httpxr/py.typed"} <= names
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    metadata_text = distributions.text_in_wheel(".dist-info/METADATA")
+    assert "License-Expression: MIT" in metadata_text
+    assert "Requires-Dist: httpxr>=0.30.24; extra == 'httpxr'" in metadata_text.replace('"', "'")
+    assert (ROOT / "README.md").read_text("utf-8") in metadata_text
+
+
+def test_the_wheel_has_nothing_else(distributions: Distributions) -> None:
+    for name in distributions.in_wheel() - MODULES:
+        assert ".dist-info/" in name or name.startswith("sse_proto/_speedups."), name
+        assert not name.endswith(".c")
+
+
+def test_the_source_distribution_is_complete(distributions: Distributions) -> None:
+    names = distributions.in_sdist()
+    folders = {name: folder for name, folder in PACKAGES.items()}
+    for module in MODULES:
+        package, _, name = module.partition("/")
+        assert f"{folders[package]}/{name}" in names
+    assert {"LICENSE", "README.md", "pyproject.toml", "sse_proto/_speedups.c"} <= names
+
+
+def test_the_core_needs_nothing_else(python: Path) -> None:
+    code = "import sse_proto; print(sse_proto.iter_events([b'data: x\\n\\n']).__next__().data)"
+    assert output_of(python, "-I", "-c", code) == "x\n"
+
+
+def test_the_adapter_without_httpxr_says_what_is_missing(python: Path) -> None:
+    code = "try: import sse_httpxr\nexcept ModuleNotFoundError as error: print(error.name)"
+    assert output_of(python, "-I", "-c", code) == "httpxr\n"
+
+
+def test_a_live_stream_with_the_wheel(distributions: Distributions, python: Path) -> None:
+    seen = threading.Event()
+
+    def stream(exchange: Exchange) -> None:
+        seen.clear()
+        exchange.start()
+        exchange.send(b"data: 1\n\n")
+        if not seen.wait(5):
+            raise AssertionError("the first event did not arrive before the second one")
+        exchange.send(b"data: 2\n\n")
+        exchange.wait_closed(5)
+
+    def note(exchange: Exchange) -> None:
+        seen.set()
+        exchange.respond()
+
+    # httpxr from where the tests have it. Path files there do not count, so that an editable
+    # installation of these packages is not to be found.
+    purelib = {"base": str(python.parent.parent), "platbase": str(python.parent.parent)}
+    site_packages = Path(sysconfig.get_path("purelib", vars=purelib))
+    httpxr = metadata.distribution("httpxr").locate_file("")
+    path_file = site_packages / "httpxr.pth"
+    path_file.write_text(f"{httpxr}\n", "utf-8")
+    try:
+        with RawServer({"/stream": stream, "/seen": note}) as server:
+            output = output_of(python, "-I", "-c", CLIENT, server.url("/"))
+    finally:
+        path_file.unlink()
+
+    sync, asynchronous, implementation, *files = output.splitlines()
+    assert sync == asynchronous == "1 2"
+    assert all(Path(file).is_relative_to(python.parent.parent) for file in files), files
+    built = any(name.endswith((".so", ".pyd")) for name in distributions.in_wheel())
+    assert implementation == ("c" if built else "python")
