@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run the decoder's tests on a build of the C code with AddressSanitizer and UBSan.
 #
-#   tests/sanitize.sh [pytest's arguments; by default the tests of the decoder]
+#   tests/sanitize.sh [further options of pytest]
 #
 # PYTHON names the interpreter (python3), CC the compiler (gcc). The build is strict: a warning fails
 # it. It happens in a copy of the tree, and leaves nothing behind.
@@ -25,12 +25,10 @@ config() {
     -isystem "$(config 'sysconfig.get_paths()["include"]')" \
     sse_proto/_speedups.c -o "sse_proto/_speedups$(config 'sysconfig.get_config_var("EXT_SUFFIX")')"
 
-if [ $# -eq 0 ]; then
-    set -- -q tests/test_speedups.py
-    for file in tests/test_decoder*.py tests/test_vectors.py; do
-        [ ! -e "$file" ] || set -- "$@" "$file"
-    done
-fi
+for file in tests/test_speedups.py tests/test_decoder.py tests/test_properties.py \
+    tests/test_vectors.py; do
+    set -- "$@" "$file"
+done
 
 # The sanitizer's allocator sees only what Python does not keep to itself. Python's own leaks at exit
 # are none of ours. Hypothesis and the clock are slower here: no time limits.
