@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -51,19 +52,19 @@ def test_demo() -> None:
             for number, name in enumerate(["price", "price", "news", "price", "price"], start=1)
         ]
     kinds = [kind for _, _, kind, _ in both]
-    assert sum(a != b for a, b in zip(kinds, kinds[1:], strict=False)) > 2  # at the same time
+    assert sum(a != b for a, b in pairwise(kinds)) > 2  # at the same time
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send to another process")
-@pytest.mark.parametrize("until", ["token", "tick", "AsyncClient"])
-def test_ctrl_c_ends_it_quietly(until: str) -> None:
+@pytest.mark.parametrize("count", [3, 16, 25], ids=["chat", "ticker", "both"])
+def test_ctrl_c_ends_it_quietly(count: int) -> None:
     pipe = subprocess.PIPE
     with subprocess.Popen(COMMAND, stdout=pipe, stderr=pipe, text=True) as demo:
         assert demo.stdout is not None
         assert demo.stderr is not None
-        for line in demo.stdout:
-            if until in line:
-                break
+        events = (line for line in demo.stdout if LINE.fullmatch(line.rstrip("\n")))
+        for _ in range(count):
+            next(events)
         demo.send_signal(signal.SIGINT)
         assert demo.wait(10) == 130
         assert demo.stderr.read() == ""

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import pytest
 
@@ -214,7 +214,7 @@ def test_reference_has_signatures_and_members(package: str, name: str, text: str
             found = getattr(value, method.name)
             assert isinstance(method, ast.AsyncFunctionDef) == inspect.iscoroutinefunction(found)
             assert written_parameters(method) == parameters(found)
-    namespace: dict[str, object] = vars(value)
+    namespace = cast("dict[str, object]", vars(value))
     for member in namespace:
         if not member.startswith("_"):
             assert re.search(rf"\b{member}\b", text), member

@@ -13,7 +13,6 @@ So closing cancels a read, and starts one to cancel if none is under way.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import sys
 import time
 import weakref
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import httpxr
 
+from . import _process
 from ._compat import is_httpxr_source
 from ._wait import Wait
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from ._loop import PrivateLoop
 
 __all__ = ["AsyncChunks", "SyncChunks", "stream_closed"]
-
-
-_open_streams: weakref.WeakSet[SyncChunks | AsyncChunks] = weakref.WeakSet()
 
 
 class SyncChunks(httpxr.SyncByteStream):
@@ -65,7 +62,7 @@ class SyncChunks(httpxr.SyncByteStream):
         self._request = request
         self._loop = loop
         self._idle_timeout = idle_timeout
-        _open_streams.add(self)
+        _process.register(self)
 
     def __iter__(self) -> SyncChunks:
         return self
@@ -79,9 +76,11 @@ class SyncChunks(httpxr.SyncByteStream):
             httpxr.ReadError: The connection broke, or the body is malformed.
             httpxr.StreamClosed: The stream was closed before its end.
         """
-        if self._ended:
-            raise StopIteration
         if self._source is None:
+            if self._ended:
+                raise StopIteration
+            while self._loop.ends_with_process:
+                time.sleep(1)  # as `PrivateLoop.run`
             raise stream_closed()
         if not self._loop.run(self._read, self._idle_timeout).done():
             raise _read_timeout(self._idle_timeout, self._request)
@@ -122,17 +121,22 @@ class SyncChunks(httpxr.SyncByteStream):
         """Close the connection, at once. May be called again, also while another thread reads."""
         if self._source is None:
             return
-        if not (self._loop.is_in_use and self.interrupt_read()):
+        if self._loop.is_in_use and self._pending is not None:
+            self._loop.call_soon_threadsafe(self._pending.cancel)
+        else:
             self._loop.run_and_cancel(self._read)
+        _process.note_cancellation()
         self._pending = None
         self._source = None
 
-    def interrupt_read(self) -> bool:
-        """End a read that another thread waits for; return whether there was one."""
-        if self._pending is None:
-            return False
-        self._loop.call_soon_threadsafe(self._pending.cancel)
-        return True
+    def abandon(self) -> None:
+        self._loop.ends_with_process = True
+        self.close()
+
+    def disown(self) -> object:
+        kept = (self._source, self._pending)
+        self._source = self._pending = None
+        return kept
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
@@ -173,7 +177,10 @@ class AsyncChunks(httpxr.AsyncByteStream):
         self._wait = Wait()
         # One timer for many reads: it is armed again only when it has gone off.
         self._timer: asyncio.TimerHandle | None = None
-        _open_streams.add(self)
+        # Where it was first read, and whether that has ended for good.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ends_with_process = False
+        _process.register(self)
 
     def __aiter__(self) -> AsyncChunks:
         return self
@@ -189,7 +196,9 @@ class AsyncChunks(httpxr.AsyncByteStream):
         if self._source is None:
             if self._ended:
                 raise StopAsyncIteration
-            raise stream_closed()
+            await self._raise_closed()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
         if self._pending is None:
             self._pending = self._source.__anext__()
         if not self._pending.done():
@@ -210,12 +219,9 @@ class AsyncChunks(httpxr.AsyncByteStream):
                 pass  # the future's, which has it below
             finally:
                 wait.future = None
-        return self._take_result()
-
-    def _take_result(self) -> bytes:
-        future, self._pending = self._pending, None
+        future = self._take_pending()
         if future is None:
-            raise stream_closed()  # by another task, while this one waited
+            await self._raise_closed()  # by another task, while this one waited
         try:
             return future.result()
         except StopAsyncIteration:
@@ -227,6 +233,15 @@ class AsyncChunks(httpxr.AsyncByteStream):
             _raise_read_error(error, self._request)
         finally:
             del future  # or an error's traceback would keep it, and with it the connection
+
+    def _take_pending(self) -> asyncio.Future[bytes] | None:
+        future, self._pending = self._pending, None
+        return future
+
+    async def _raise_closed(self) -> NoReturn:
+        if self._ends_with_process:
+            await asyncio.Event().wait()  # for ever, as `PrivateLoop.run`
+        raise stream_closed()
 
     def _watch(self, idle_timeout: float) -> None:
         loop = self._wait.get_loop()
@@ -295,6 +310,7 @@ class AsyncChunks(httpxr.AsyncByteStream):
         self._forget()
         if pending is None:
             return False
+        _process.note_cancellation()
         loop = pending.get_loop()
         try:
             if asyncio._get_running_loop() is loop:
@@ -305,15 +321,23 @@ class AsyncChunks(httpxr.AsyncByteStream):
             pass
         return True
 
-    def interrupt_read(self) -> bool:
-        """End a read that another thread waits for; return whether there was one."""
-        if self._pending is None:
-            return False
+    def abandon(self) -> None:
+        def abandon() -> None:
+            self._ends_with_process = True
+            self._wait.forget_and_cancel()
+            self._close()
+
+        _process.note_cancellation()
         try:
-            self._pending.get_loop().call_soon_threadsafe(self._pending.cancel)
-        except RuntimeError:  # its loop is closed
-            return False
-        return True
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(abandon)
+        except RuntimeError:  # it is closed
+            pass
+
+    def disown(self) -> object:
+        kept = (self._source, self._pending)
+        self._source = self._pending = None
+        return kept
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
@@ -345,15 +369,8 @@ def _is_being_cancelled() -> bool:
     return task is not None and hasattr(task, "cancelling") and task.cancelling() > 0  # 3.11
 
 
-@atexit.register
-def _interrupt_reads() -> None:
-    """End the reads of daemon threads: httpxr would report them to an interpreter that is gone."""
-    interrupted = sum(stream.interrupt_read() for stream in list(_open_streams))
-    if interrupted:
-        time.sleep(0.02)  # for httpxr's threads to notice
-
-
 def stream_closed() -> Exception:
+    _process.check_fork()
     return httpxr.StreamClosed("the event stream was closed before its end")
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "event_hooks",
     "extensions_of",
     "has_proxy",
+    "is_async_iterable",
     "is_async_transport",
     "is_from_environment",
     "is_httpxr_source",
@@ -82,7 +83,13 @@ def is_httpxr_source(stream: object) -> TypeGuard[LiveSource]:
 
 
 # Not `httpxr.ByteStream`, of which that is an unrelated twin.
-_ReadBody: type = type(_httpxr.Response(200, content=b"").stream)
+_ReadBody = cast("type[object]", type(_httpxr.Response(200, content=b"").stream))
+
+
+def is_async_iterable(stream: Any) -> bool:
+    """Whether this is one, and not the base class of sync streams, which gives nothing then."""
+    kind: Any = cast("Any", type(stream))
+    return getattr(kind, "__aiter__", None) not in (None, httpxr.SyncByteStream.__aiter__)
 
 
 def is_read_body(stream: object) -> TypeGuard[Iterable[bytes]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 import httpxr
 
 from ._compat import cookie_jar, event_hooks, extensions_of
+from ._media_type import not_event_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,7 +78,8 @@ async def exchange(
     while True:
         response = await _send(wire, client, authorized, history, follow_redirects)
         try:
-            if flow.requires_response_body:
+            # An event stream has no end: of that one a flow gets the headers only.
+            if flow.requires_response_body and not_event_stream(response):
                 await wire.read(response)
             following = await flow.next(response)
         except BaseException:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import httpxr
 
@@ -98,8 +98,12 @@ class _Waiting(NamedTuple):
         """Return what a ``timeout`` argument means, or else the client's own."""
         if timeout is UNSET:
             timeout = client.timeout
+        if timeout is not None and not isinstance(timeout, (httpxr.Timeout, int, float, tuple)):
+            # httpxr would take it for no timeout.
+            expected = "seconds, an httpxr.Timeout, a tuple or None"
+            raise TypeError(f"timeout must be {expected}, not {type(timeout).__name__}")
         if not isinstance(timeout, httpxr.Timeout):
-            timeout = httpxr.Timeout(timeout)
+            timeout = httpxr.Timeout(cast("Any", timeout))
         connect, read = timeout.connect, timeout.read
         open_ = max((t for t in (connect, read) if t is not None), default=None)
         error = httpxr.ReadTimeout if open_ == read else httpxr.ConnectTimeout

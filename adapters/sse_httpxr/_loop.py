@@ -37,6 +37,8 @@ class PrivateLoop:
         self._self = cast("asyncio.AbstractEventLoop", self)
         self.is_in_use = False
         """Whether a thread is in `run`; no other one may be, then."""
+        self.ends_with_process = False
+        """Set when the interpreter ends: whoever is in `run`, a daemon thread, stays there."""
 
     def run(
         self, start: Callable[[], asyncio.Future[_T]], timeout: float | None
@@ -50,6 +52,7 @@ class PrivateLoop:
         next_handle = self._handles.get
         deadline = None if timeout is None else time.monotonic() + timeout
         wait = _LONGEST_WAIT
+        is_ending = self.ends_with_process
         outer = asyncio._get_running_loop()  # in a notebook there is one
         asyncio._set_running_loop(self._self)
         self.is_in_use = True
@@ -66,6 +69,11 @@ class PrivateLoop:
                     next_handle(True, wait)._run()
                 except queue.Empty:
                     pass
+            if future.cancelled():  # httpxr learns of it in one of its callbacks
+                while not self._handles.empty():
+                    next_handle()._run()
+            while self.ends_with_process and not is_ending:
+                time.sleep(1)  # and so not raise in a thread that is about to end anyway
             return future
         finally:
             self.is_in_use = False
@@ -80,8 +88,6 @@ class PrivateLoop:
             return future
 
         self.run(start_and_cancel, None)
-        while not self._handles.empty():
-            self._handles.get()._run()
 
     # What a future, and the code in httpxr that completes it, ask of their loop.
 

@@ -7,14 +7,14 @@ or cancelled can be followed by another one, which goes on where it ended.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar
 
 import httpxr
 
 import sse_proto
 
 from ._chunks import AsyncChunks, SyncChunks, stream_closed
-from ._compat import is_httpxr_source, is_read_body, request_of, take_source
+from ._compat import is_async_iterable, is_httpxr_source, is_read_body, request_of, take_source
 from ._errors import SSEError
 from ._live import aclose_response, close_response
 
@@ -63,9 +63,10 @@ class Reader(Generic[_T]):
         self._objection = objection
         self._chunks: Iterator[bytes] | None = None
         self._async_chunks: AsyncChunks | None = None
-        # What further calls raise: an error, or None for the end.
         self._is_over = False
-        self._error: Exception | None = None
+        # Why, unless it came to its end.
+        self._error: SSEError | None = None
+        self._is_closed = False
 
     def next(self) -> _T:
         """Return the next item.
@@ -76,7 +77,7 @@ class Reader(Generic[_T]):
         """
         while not self.items:
             if self._is_over:
-                raise self._error or StopIteration
+                self._raise_over(StopIteration)
             if self._chunks is None:
                 self._chunks = self._start()
             try:
@@ -92,7 +93,7 @@ class Reader(Generic[_T]):
         """Return the next item; raises as `next`, and StopAsyncIteration at the end."""
         while not self.items:
             if self._is_over:
-                raise self._error or StopAsyncIteration
+                self._raise_over(StopAsyncIteration)
             if self._async_chunks is None:
                 self._async_chunks = await self._astart()
             try:
@@ -171,8 +172,14 @@ class Reader(Generic[_T]):
 
     def _close(self) -> None:
         if not self._is_over:
-            self._is_over = True
-            self._error = stream_closed()
+            self._is_over = self._is_closed = True
+
+    def _raise_over(self, end: type[Exception]) -> NoReturn:
+        if self._error is not None:
+            raise self._error
+        if self._is_closed:
+            raise stream_closed()
+        raise end
 
 
 class Items(Generic[_T]):
@@ -241,7 +248,7 @@ def _async_chunks(response: httpxr.Response) -> AsyncChunks:
         source = take_source(response)
     elif is_read_body(stream):
         source = _already_read(stream)
-    elif isinstance(stream, httpxr.SyncByteStream) or not hasattr(stream, "__aiter__"):
+    elif not is_async_iterable(stream):
         # The first of these would look like an empty body.
         raise TypeError(
             f"this response's body ({type(stream).__name__}) is synchronous: use `for`, or"

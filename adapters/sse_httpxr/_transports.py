@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Final
 
 import httpxr
 
-from . import _compat
+from . import _compat, _process
 from ._compat import AsyncTransport
 
 __all__ = ["TLS_HINT", "async_counterpart", "explicit_transport", "send_live"]
@@ -19,11 +20,6 @@ TLS_HINT: Final = (
 
 # Settings of the environment that httpxr reads when it makes a client.
 _ENVIRONMENT: Final = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
-
-# Whether this process has sent anything over httpxr's async transport, or is the forked child of
-# one that had.
-_was_used = False
-_is_forked = False
 
 
 def explicit_transport(transport: object, url: httpxr.URL) -> object:
@@ -82,19 +78,17 @@ async def send_live(transport: AsyncTransport, request: httpxr.Request) -> httpx
         httpxr.RequestError: As httpxr does, its ``request`` set.
         RuntimeError: This process was forked from one that had used httpxr's async transport.
     """
-    global _was_used
-    if _is_forked:
-        raise RuntimeError(
-            "httpxr does not work after fork() in a process that has used it before, it would wait"
-            " for ever; start workers with multiprocessing's 'spawn', or fork before first use"
-        )
-    _was_used = True
+    _process.check_fork()
+    _process.note_use()
     try:
         return await transport.handle_async_request(await _marked_as_stream(request))
     except httpxr.RequestError as error:
         if type(error) is httpxr.NetworkError:  # the connection broke before the headers
             raise httpxr.ReadError(str(error), request=request) from error
         error.request = request
+        raise
+    except asyncio.CancelledError:
+        _process.note_cancellation()
         raise
 
 
@@ -128,12 +122,3 @@ async def _marked_as_stream(request: httpxr.Request) -> httpxr.Request:
     except _Marked as marked:
         return marked.request
     raise AssertionError("httpxr sent a request that it should not")
-
-
-def _after_fork() -> None:
-    global _is_forked
-    _is_forked = _was_used
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -49,6 +49,13 @@ class Wait:
         failed.add_done_callback(wake_up, context=self._context)
         return True
 
+    def forget_and_cancel(self) -> None:
+        """Cancel the future, and leave the awaiting task waiting for ever."""
+        if self.future is not None:
+            if self._wake_up is not None:
+                self.future.remove_done_callback(self._wake_up)
+            self.future.cancel()
+
     # What a task asks of what it awaits.
 
     def get_loop(self) -> asyncio.AbstractEventLoop:

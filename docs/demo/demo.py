@@ -1,0 +1,267 @@
+"""Live Server-Sent Events on httpxr, to watch: ``python docs/demo/demo.py``.
+
+Starts a small event server on 127.0.0.1 and reads two streams from it: an answer that comes token
+by token, as chat APIs send it, and a ticker with ids, event names and heartbeats. First with a
+plain ``httpxr.Client``, one stream after the other; then with an ``httpxr.AsyncClient``, both at
+once. Each line is printed when its event is there. Ends by itself after some ten seconds.
+
+Client code to copy from comes first, the server last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import re
+import sys
+import threading
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
+from typing import Any, Final
+
+import httpxr
+
+import sse_proto
+from sse_httpxr import ServerSentEvent, aconnect_sse, connect_sse
+
+QUESTION: Final = "Why did the chicken cross the road?"
+ANSWER: Final = "To get to the other side, where the events are served fresh."
+TICKS: Final[Sequence[tuple[str, dict[str, object]]]] = (
+    ("price", {"symbol": "SSE", "price": 101.25}),
+    ("price", {"symbol": "SSE", "price": 101.50}),
+    ("news", {"headline": "Proxy buffers, nobody notices"}),
+    ("price", {"symbol": "SSE", "price": 99.75}),
+    ("price", {"symbol": "SSE", "price": 102.00}),
+)
+
+TOKEN_DELAY: Final = 0.2  # seconds before each token
+TICK_DELAY: Final = 0.6  # seconds before each tick; a heartbeat is sent in the middle
+FAST: Final = 0.1  # what these are multiplied by with --fast
+
+# -- the client, sync ------------------------------------------------------------------------------
+
+
+def chat(client: httpxr.Client, url: str, screen: Screen) -> None:
+    """Print an answer as it is written, token by token."""
+    with connect_sse(
+        client,
+        "POST",
+        f"{url}/v1/chat/completions",
+        headers={"Authorization": "Bearer demo"},
+        json={
+            "model": "demo",
+            "stream": True,
+            "messages": [{"role": "user", "content": QUESTION}],
+        },
+    ) as source:
+        for event in source.iter_sse():
+            if event.data == "[DONE]":
+                break
+            screen.show_token(event)
+
+
+def ticker(client: httpxr.Client, url: str, screen: Screen) -> None:
+    """Print prices and news until the stream ends."""
+    with connect_sse(client, "GET", f"{url}/ticker") as source:
+        for event in source.iter_sse():
+            screen.show_tick(event)
+
+
+# -- the client, async: the same, with `async` -----------------------------------------------------
+
+
+async def achat(client: httpxr.AsyncClient, url: str, screen: Screen) -> None:
+    """Print an answer as it is written, token by token."""
+    async with aconnect_sse(
+        client,
+        "POST",
+        f"{url}/v1/chat/completions",
+        headers={"Authorization": "Bearer demo"},
+        json={
+            "model": "demo",
+            "stream": True,
+            "messages": [{"role": "user", "content": QUESTION}],
+        },
+    ) as source:
+        async for event in source.aiter_sse():
+            if event.data == "[DONE]":
+                break
+            screen.show_token(event)
+
+
+async def aticker(client: httpxr.AsyncClient, url: str, screen: Screen) -> None:
+    """Print prices and news until the stream ends."""
+    async with aconnect_sse(client, "GET", f"{url}/ticker") as source:
+        async for event in source.aiter_sse():
+            screen.show_tick(event)
+
+
+# -- the program -----------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; return the exit status."""
+    parser = argparse.ArgumentParser(description="Live Server-Sent Events on httpxr.")
+    parser.add_argument("--fast", action="store_true", help="end after about a second")
+    options = parser.parse_args(arguments)
+    try:
+        with serve(FAST if options.fast else 1.0) as url:
+            run(url)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def run(url: str) -> None:
+    """Read both streams, sync and async."""
+    screen = Screen()
+    print(
+        f"sse-proto {version('sse-proto')}, httpxr {version('httpxr')},"
+        f" Python {platform.python_version()}; server at {url}\n\n"
+        "at     seconds since the stream was asked for\n"
+        "delay  from the server's write until the event is here, in milliseconds"
+    )
+
+    with httpxr.Client() as client:
+        screen.begin("httpxr.Client: an answer, token by token")
+        chat(client, url, screen)
+        screen.begin("httpxr.Client: a ticker, with heartbeats between its events")
+        ticker(client, url, screen)
+
+    async def both() -> None:
+        async with httpxr.AsyncClient() as client:
+            await asyncio.gather(achat(client, url, screen), aticker(client, url, screen))
+
+    screen.begin("httpxr.AsyncClient: both streams at once")
+    asyncio.run(both())
+    screen.end()
+
+
+class Screen:
+    """Prints an event in a line, with its times; in colour on a terminal."""
+
+    def __init__(self) -> None:
+        self._in_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._started = 0.0
+        self._delays: list[float] = []
+
+    def begin(self, title: str) -> None:
+        print(f"\n{self._coloured('1', title)}\n\n      at   delay", flush=True)
+        self._started = time.perf_counter()
+
+    def show_token(self, event: ServerSentEvent) -> None:
+        chunk = event.json()
+        self._line(chunk["sent"], "36", f"token  {chunk['choices'][0]['delta']['content']!r}")
+
+    def show_tick(self, event: ServerSentEvent) -> None:
+        tick: dict[str, Any] = event.json()
+        sent = tick.pop("sent")
+        values = "  ".join(str(value) for value in tick.values())
+        self._line(sent, "33", f"tick   id={event.id}  event={event.event:5}  {values}")
+
+    def end(self) -> None:
+        delays = sorted(self._delays)
+        print(
+            f"\n{len(delays)} events; delay: median {delays[len(delays) // 2]:.1f} ms,"
+            f" longest {delays[-1]:.1f} ms"
+        )
+
+    def _line(self, sent: float, colour: str, text: str) -> None:
+        # Server and client are one process, so that they have one clock.
+        now = time.perf_counter()
+        delay = (now - sent) * 1000
+        self._delays.append(delay)
+        times = f"{now - self._started:6.2f} s {delay:4.1f} ms"
+        print(f"{times}   {self._coloured(colour, text)}", flush=True)
+
+    def _coloured(self, colour: str, text: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._in_colour else text
+
+
+# -- the server: no part of sse_httpxr, any other will do ------------------------------------------
+
+
+@contextmanager
+def serve(pace: float) -> Generator[str, None, None]:
+    """Run the event server in a thread; gives its URL. Delays are multiplied by ``pace``."""
+    server = EventServer(("127.0.0.1", 0), partial(EventHandler, pace))
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class EventServer(ThreadingHTTPServer):
+    daemon_threads = True  # do not wait for streams that nobody reads any more
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # that a client leaves is no error
+            super().handle_error(request, client_address)
+
+
+class EventHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Or TCP holds an event back, some 40 ms, until the client has acknowledged the one before.
+    disable_nagle_algorithm = True
+
+    def __init__(self, pace: float, *args: Any) -> None:
+        self._pace = pace
+        super().__init__(*args)  # this answers the request
+
+    def do_POST(self) -> None:
+        """Send the answer in chunks like those of a chat completion API."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._start()
+        for token in re.findall(r" ?\w+|[^\w\s]", ANSWER):
+            self._sleep(TOKEN_DELAY)
+            choice = {"index": 0, "delta": {"content": token}, "finish_reason": None}
+            self._send(event(choices=[choice], sent=time.perf_counter()))
+        self._send(b"data: [DONE]\n\n")
+        self._end()
+
+    def do_GET(self) -> None:
+        """Send the ticks, and a comment as heartbeat between them."""
+        self._start()
+        for number, (name, tick) in enumerate(TICKS, start=1):
+            self._sleep(TICK_DELAY / 2)
+            self._send(sse_proto.encode_comment("heartbeat"))
+            self._sleep(TICK_DELAY / 2)
+            self._send(event(name, str(number), **tick, sent=time.perf_counter()))
+        self._end()
+
+    def _start(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def _sleep(self, seconds: float) -> None:
+        time.sleep(seconds * self._pace)
+
+    def _send(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def _end(self) -> None:
+        self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the screen is the client's."""
+
+
+def event(name: str = "message", id: str | None = None, /, **data: object) -> bytes:
+    """Return an event with JSON data, as it is sent."""
+    return sse_proto.encode(ServerSentEvent(event=name, data=json.dumps(data), id=id))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
