@@ -256,12 +256,11 @@ class AsyncChunks(httpxr.AsyncByteStream):
     @staticmethod
     def _interrupt_if_idle(weak_self: weakref.ref[AsyncChunks]) -> None:
         self = weak_self()
-        if self is None:
+        if self is not None:
+            self._timer = None
+        if self is None or self._wait.future is None:
             return
-        self._timer = None
         wait = self._wait
-        if wait.future is None:
-            return
         loop = wait.get_loop()
         if loop.time() < wait.deadline:
             self._timer = loop.call_at(wait.deadline, AsyncChunks._interrupt_if_idle, weak_self)
@@ -315,6 +314,9 @@ class AsyncChunks(httpxr.AsyncByteStream):
         try:
             if asyncio._get_running_loop() is loop:
                 pending.cancel()
+                # What a thread of httpxr's releases, it frees in the next call from Python only.
+                for delay in (0.005, 0.05):
+                    loop.call_later(delay, httpxr.Timeout, None)
             else:
                 loop.call_soon_threadsafe(pending.cancel)
         except RuntimeError:  # the event loop is closed

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import httpxr
-
-if TYPE_CHECKING:
-    import sse_proto
 
 __all__ = ["SSEError"]
 
@@ -35,8 +30,3 @@ class SSEError(httpxr.TransportError):
         self.status_code = None if response is None else response.status_code
         self.content_type = "" if response is None else response.headers.get("content-type") or ""
         self.body = body
-
-    @classmethod
-    def from_decoder(cls, error: sse_proto.SSEError, request: httpxr.Request | None) -> SSEError:
-        """Return what an error of the decoder is called here."""
-        return cls(f"event stream refused: {error}", request=request)
