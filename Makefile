@@ -2,20 +2,23 @@
 # Another Python: `make clean`, then `make test PYTHON=python3.13`.
 
 PYTHON ?= python3
+FUZZ_SECONDS ?= 3600
 VENV := .venv
 BIN := $(VENV)/bin
 
 TYPED := sse_proto adapters/sse_httpxr tests benchmarks docs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types mypy basedpyright tests bench fmt clean
+.PHONY: help demo test bench fuzz sanitize fmt clean lint types mypy basedpyright tests tests-core tests-adapters
 
 help:
-	@echo "make demo    watch live streams, some ten seconds"
-	@echo "make test    lint, types, all tests with coverage"
-	@echo "make bench   conformance, decoders side by side, growth, the adapter"
-	@echo "make fmt     format the code"
-	@echo "make clean   remove $(VENV) and everything that was built"
+	@echo "make demo      watch live streams, some ten seconds"
+	@echo "make test      lint, types, all tests with coverage"
+	@echo "make bench     conformance, decoders side by side, growth, the adapter, raw payloads, plots"
+	@echo "make fuzz      C against Python against the standard, FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make sanitize  the tests of the decoder in C under ASan and UBSan (needs gcc)"
+	@echo "make fmt       format the code"
+	@echo "make clean     remove $(VENV) and everything that was built"
 
 # -- set-up: a stamp file for what was installed, outdated when one of these is newer --------------
 
@@ -33,6 +36,11 @@ $(VENV)/.demo: $(SOURCES) | $(VENV)/.made
 $(VENV)/.dev: $(SOURCES) | $(VENV)/.made
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $(VENV)/.demo $@
+
+# Other people's decoders, and what draws the plots.
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
 
 # -- what to do with it ----------------------------------------------------------------------------
 
@@ -55,15 +63,39 @@ mypy: $(VENV)/.dev
 basedpyright: $(VENV)/.dev
 	$(BIN)/basedpyright --pythonpath $(BIN)/python $(TYPED)
 
+# Two halves at once: the adapter's tests mostly wait, the others compute. (Not with the shell's `&`,
+# which would make the tests deaf to Ctrl-C.) The output of the first half follows that of the other.
 tests: $(VENV)/.dev
-	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage erase
+	@$(MAKE) --no-print-directory -j2 tests-core tests-adapters; status=$$?; \
+		cat $(VENV)/tests-adapters.log; exit $$status
+	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100
 
-bench: $(VENV)/.dev
+tests-core:
+	$(BIN)/coverage run --parallel-mode -m pytest --ignore tests/adapters
+
+tests-adapters:
+	@$(BIN)/coverage run --parallel-mode -m pytest tests/adapters >$(VENV)/tests-adapters.log 2>&1
+
+bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.conformance
-	$(BIN)/python -m benchmarks.bench_decoder
-	$(BIN)/python -m benchmarks.bench_growth
+	$(BIN)/python -m benchmarks.bench_decoder --json $(VENV)/decoder.json
+	$(BIN)/python -m benchmarks.bench_growth --json $(VENV)/growth.json
 	$(BIN)/python -m benchmarks.bench_adapter
+	$(BIN)/python -m benchmarks.bench_raw
+	$(BIN)/python -m benchmarks.plots $(VENV)/decoder.json $(VENV)/growth.json
+
+# atheris has wheels for some Pythons only; elsewhere it wants clang. The corpus that a run builds is
+# where the next one begins; an input that fails is written to crash-* here.
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --only-binary :all: atheris || \
+		{ echo "no atheris for this Python: make clean, make fuzz PYTHON=python3.12"; exit 1; }
+	@mkdir -p $(VENV)/corpus
+	$(BIN)/python -m tests.fuzz.fuzz_decoder $(VENV)/corpus -max_total_time=$(FUZZ_SECONDS)
+
+sanitize: $(VENV)/.dev
+	PYTHON=$(CURDIR)/$(BIN)/python tests/sanitize.sh
 
 fmt: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

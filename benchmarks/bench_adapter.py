@@ -27,6 +27,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import httpxr
@@ -126,12 +127,17 @@ def raw(url: str, *, timed: bool, timeout: float | None) -> Round:
     async def read() -> Round:
         stream = await raw_stream(httpxr.AsyncClient(), url)
         meter = Meter(timed=timed)
-        chunk = b""
-        async for chunk in stream:
-            if timed:
+        before = chunk = b""
+        line_ends = 0
+        async for received in stream:
+            before, chunk = chunk, received
+            if timed and chunk.startswith(b"data: "):
                 meter.note(chunk[len("data: ") :].decode())
-            meter.count += chunk.count(b"\n\n")
-        meter.last = chunk[chunk.rindex(b"data: ") + len("data: ") :].decode()
+            line_ends += chunk.count(b"\n")
+        # Two an event. They may come apart, and the second one alone at last.
+        meter.count = line_ends // 2
+        end = before + chunk
+        meter.last = end[end.rindex(b"data: ") + len("data: ") :].decode()
         return meter.result()
 
     del timeout
@@ -197,11 +203,11 @@ def clients() -> dict[str, Callable[..., Round]]:
         "sse_httpxr, sync": ours_sync,
     }
     try:
-        import httpx_sse  # noqa: F401  # only whether it is there
-
+        import_module("httpx_sse")
+    except ImportError as error:
+        print(f"httpx-sse is left out: {error}")
+    else:
         found["httpx-sse's decoders (async)"] = httpx_sse_decoders
-    except ImportError:
-        print("httpx-sse is not installed, and left out")
     return found
 
 
@@ -231,9 +237,8 @@ def print_throughput(title: str, results: dict[str, list[Round]]) -> None:
 
 
 def print_latency(results: dict[str, list[Round]]) -> None:
-    print(
-        f"\nlatency, one event every {INTERVAL * 1e3:g} ms\n{'':30} {'p50 us':>9} {'p99 us':>9} ratio"
-    )
+    print(f"\nlatency, one event every {INTERVAL * 1e3:g} ms")
+    print(f"{'':30} {'p50 us':>9} {'p99 us':>9} ratio")
     base = 0.0
     for name, rounds in results.items():
         p50 = min(statistics.median(r.latencies) for r in rounds)

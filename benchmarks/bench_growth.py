@@ -13,14 +13,18 @@ that, and leave the decoder's growth alone.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import chain, pairwise, repeat
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
+import sse_proto._decoder
 from sse_proto import EventTooLarge, SSEDecoder
 
 from .bench_decoder import environment
@@ -53,10 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run all cases; return 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_growth")
     parser.add_argument("--quick", action="store_true", help="an eighth of the size, two rounds")
+    parser.add_argument("--json", metavar="FILE", help="write what the plots show to this file")
     options = parser.parse_args(arguments)
     divisor, rounds = (8, 2) if options.quick else (1, 5)
 
-    print(*environment(), f"best of {rounds} rounds", "", sep="\n")
+    lines = environment()
+    print(*lines, f"best of {rounds} rounds", "", sep="\n")
     print(f"Time, and its ratio for twice the size (bar: {_TIME_BAR}):")
     for case in _cases(divisor):
         _print_times(case, rounds)
@@ -65,6 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mark = "  over the bar" if bar is not None and peak > bar else ""
         limit = "" if bar is None else f" (bar: {bar / _MIB:.2f} MiB)"
         print(f"  {name:58}{peak / _MIB:9.2f} MiB{limit}{mark}")
+
+    curves = _against_size(divisor, rounds) + _against_chunk_size(divisor, rounds)
+    for curve in curves:
+        cells = ", ".join(f"{x}: {y:.2f}" for x, y in zip(curve["x"], curve["y"], strict=True))
+        print(f"\n{curve['twin']}, {curve['stream']}, ns per byte by {curve['by']}:\n  {cells}")
+    if options.json:
+        report = {"environment": lines, "rounds": rounds, "curves": curves}
+        Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
@@ -128,15 +142,74 @@ def _chunks(case: Growth, size: int) -> list[bytes]:
     return [stream[start : start + case.chunking] for start in starts]
 
 
-def _time(case: Growth, chunks: Sequence[bytes]) -> int:
+def _time(case: Growth, chunks: Sequence[bytes], decoder_class: Any = SSEDecoder) -> int:
     """Return the nanoseconds that it takes to decode the chunks once."""
-    feed = SSEDecoder(max_event_size=None).feed
+    feed = decoder_class(max_event_size=None).feed
     start = time.perf_counter_ns()
     events = sum(len(feed(chunk)) for chunk in chunks)
     nanoseconds = time.perf_counter_ns() - start
     if events != case.events:
         raise AssertionError(f"{case.name}: {events} events, not {case.events}")
     return nanoseconds
+
+
+# Curves, for the plots: both decoders, in one run.
+
+
+def _twins() -> dict[str, Any]:
+    twins: dict[str, Any] = {"Python": sse_proto._decoder.SSEDecoder}
+    try:
+        return {"C": import_module("sse_proto._speedups").SSEDecoder, **twins}
+    except ImportError:
+        return twins
+
+
+_EVENT: Final = (
+    b'data: {"choices":[{"index":0,"delta":{"content":" word"}}]' + b" " * 190 + b"}\n\n"
+)
+
+
+def _events(size: int) -> bytes:
+    return _EVENT * (size // len(_EVENT))
+
+
+def _streams(size: int, chunking: int) -> list[Growth]:
+    return [
+        Growth("events of 250 bytes", size, chunking, _events, size // len(_EVENT)),
+        Growth("one line", size, chunking, _one_line, 1),
+        Growth("one comment", size, chunking, _comment, 0),
+    ]
+
+
+def _against_size(divisor: int, rounds: int) -> list[dict[str, Any]]:
+    sizes = [64 * _KIB << doubling for doubling in range(9) if 64 << doubling <= 16384 // divisor]
+    cases = [_streams(size, 16 * _KIB) for size in sizes]
+    return [
+        _curve("size", sizes, [of_size[number] for of_size in cases], name, twin, rounds)
+        for number in range(len(cases[0]))
+        for name, twin in _twins().items()
+    ]
+
+
+def _against_chunk_size(divisor: int, rounds: int) -> list[dict[str, Any]]:
+    chunkings = [4**power for power in range(11)]
+    cases = [_streams(_MIB // divisor, chunking) for chunking in chunkings]
+    return [
+        _curve("chunk size", chunkings, [of[number] for of in cases], name, twin, rounds)
+        for number in range(len(cases[0]))
+        for name, twin in _twins().items()
+    ]
+
+
+def _curve(
+    by: str, xs: list[int], cases: list[Growth], name: str, twin: Any, rounds: int
+) -> dict[str, Any]:
+    """Return nanoseconds per byte at each size, in bytes."""
+    ys: list[float] = []
+    for case in cases:
+        chunks = _chunks(case, case.size)
+        ys.append(min(_time(case, chunks, twin) for _ in range(rounds)) / case.size)
+    return {"by": by, "stream": cases[0].name, "twin": name, "x": xs, "y": ys}
 
 
 # Memory.

@@ -73,7 +73,14 @@ def failure(peer: Peer, vector: Vector, *, bytewise: bool) -> str:
 def _fields(event: Any) -> Fields:
     # launchdarkly-eventsource has last_event_id and no retry; to the others, no ID is "" or None.
     last_event_id = event.last_event_id if hasattr(event, "last_event_id") else event.id
-    return event.event, event.data, last_event_id or "", getattr(event, "retry", None)
+    # Some leave the default of the type, and the number in the reconnection time, to the caller.
+    retry = _number(getattr(event, "retry", None))
+    return event.event or "message", event.data, last_event_id or "", retry
+
+
+def _number(value: Any) -> Any:
+    is_text = isinstance(value, str) and value.isascii() and value.isdigit()
+    return int(value) if is_text else value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

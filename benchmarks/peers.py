@@ -24,7 +24,7 @@ class Event(Protocol):
     """What all decoders' events have in common."""
 
     @property
-    def event(self) -> str: ...
+    def event(self) -> str | None: ...
 
     @property
     def data(self) -> str: ...
@@ -45,8 +45,11 @@ class Peer:
 
 
 def pairs(events: Iterable[Event]) -> list[tuple[str, str]]:
-    """Return what is compared of events: type and data. On ID and retry no two peers agree."""
-    return [(event.event, event.data) for event in events]
+    """Return what is compared of events: type and data. On ID and retry no two peers agree.
+
+    A type of ``None`` or ``""`` is taken for the standard's default: some leave that to the caller.
+    """
+    return [(event.event or "message", event.data) for event in events]
 
 
 # Ours.
@@ -129,6 +132,61 @@ def _launchdarkly() -> Decode:
     return decode
 
 
+def _openai() -> Decode:
+    decoder_class: Any = import_module("openai._streaming").SSEDecoder
+    return lambda chunks: decoder_class().iter_bytes(iter(chunks))
+
+
+def _anthropic() -> Decode:
+    decoder_class: Any = import_module("anthropic._streaming").SSEDecoder
+    return lambda chunks: decoder_class().iter_bytes(iter(chunks))
+
+
+def _sseclient() -> Decode:
+    client_class: Any = import_module("sseclient").SSEClient
+    if not hasattr(client_class, "events"):
+        raise ImportError("'sseclient' is another package of that name")
+    return lambda chunks: client_class(chunks).events()
+
+
+def _assel() -> Decode:
+    module: Any = import_module("assel")
+
+    def decode(chunks: Iterable[bytes]) -> Iterator[Event]:
+        # All its parsers share one decoder of UTF-8: a stream that ended within a character would
+        # spoil each stream after it, and say nothing about those.
+        module.LineParser.utf8dec.reset()
+        return module.parse(chunks)  # type: ignore[no-any-return]  # of its events
+
+    return decode
+
+
+class _NiquestsResponse:
+    """As much of a response as niquests' parser, part of urllib3-future, asks for."""
+
+    _dsa = _police_officer = None  # for writing, and for locks
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self._fp = self
+
+    def stream(self, _amount: int, **_options: object) -> Iterator[bytes]:
+        return iter(self._chunks)
+
+
+def _niquests() -> Decode:
+    # Not "urllib3", which is this one's or the other's, whichever was installed last.
+    module: Any = import_module("urllib3_future.contrib.webextensions.sse")
+    parser_class = module.ServerSideEventExtensionFromHTTP
+
+    def decode(chunks: Iterable[bytes]) -> Iterator[Event]:
+        parser = parser_class()
+        parser.start(_NiquestsResponse(chunks))
+        return iter(parser.next_payload, None)
+
+    return decode
+
+
 _OURS: Final = "sse-proto"
 
 # Name, distribution, and what gives the decoder, or ImportError.
@@ -139,6 +197,11 @@ PEERS: Final[dict[str, tuple[str, Callable[[], Decode]]]] = {
     "httpxr.sse": ("httpxr", _httpxr),
     "httpx2": ("httpx2", _httpx2),
     "launchdarkly-eventsource": ("launchdarkly-eventsource", _launchdarkly),
+    "openai": ("openai", _openai),
+    "anthropic": ("anthropic", _anthropic),
+    "sseclient-py": ("sseclient-py", _sseclient),
+    "assel": ("assel", _assel),
+    "niquests": ("urllib3-future", _niquests),
 }
 
 

@@ -249,6 +249,14 @@ def test_index_leads_to_every_page() -> None:
         assert page.name == "index.md" or f"({page.relative_to(DOCS).as_posix()})" in text
 
 
+def test_architecture_has_every_module() -> None:
+    text = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
+    named_there = set(re.findall(r"^\| `(_\w+)`", text, re.M))
+    folders = (ROOT / "sse_proto", ROOT / "adapters" / "sse_httpxr")
+    modules = {path.stem for folder in folders for path in folder.glob("_*.*")} - {"__init__"}
+    assert named_there == {name.partition(".")[0] for name in modules} - {"__pycache__"}
+
+
 def test_readme_says_how_many_vectors_pass() -> None:
     (row,) = re.findall(r"^\| vectors of the standard .*$", PAGES[0].read_text("utf-8"), re.M)
     ours, httpxr_sse, httpx_sse = (int(n) for n in re.findall(r"(\d+) %", row)[:3])

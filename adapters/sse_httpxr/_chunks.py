@@ -43,6 +43,8 @@ class SyncChunks(httpxr.SyncByteStream):
         idle_timeout: Seconds of silence after which a read raises; ``None``: never.
     """
 
+    _source: LiveSource | None = None
+
     if not TYPE_CHECKING:
 
         def __new__(cls, *_args, **_kwargs):
@@ -56,7 +58,7 @@ class SyncChunks(httpxr.SyncByteStream):
         loop: PrivateLoop,
         idle_timeout: float | None,
     ) -> None:
-        self._source: LiveSource | None = source
+        self._source = source
         self._pending: asyncio.Future[bytes] | None = None
         self._ended = False
         self._request = request
@@ -79,8 +81,8 @@ class SyncChunks(httpxr.SyncByteStream):
         if self._source is None:
             if self._ended:
                 raise StopIteration
-            while self._loop.ends_with_process:
-                time.sleep(1)  # as `PrivateLoop.run`
+            while self._loop.ends_with_process:  # as `PrivateLoop.run`
+                time.sleep(1)  # pragma: no cover, the process ends in it
             raise stream_closed()
         if not self._loop.run(self._read, self._idle_timeout).done():
             raise _read_timeout(self._idle_timeout, self._request)
@@ -153,6 +155,8 @@ class AsyncChunks(httpxr.AsyncByteStream):
         idle_timeout: Seconds of silence after which a read raises; ``None``: never.
     """
 
+    _source: LiveSource | _TaskSource | None = None
+
     if not TYPE_CHECKING:
 
         def __new__(cls, *_args, **_kwargs):
@@ -165,7 +169,7 @@ class AsyncChunks(httpxr.AsyncByteStream):
         request: httpxr.Request | None,
         idle_timeout: float | None,
     ) -> None:
-        self._source: LiveSource | _TaskSource | None = (
+        self._source = (
             source
             if is_httpxr_source(source)
             else _TaskSource(cast("AsyncIterator[bytes]", source))

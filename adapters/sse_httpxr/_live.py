@@ -126,18 +126,12 @@ class _SyncWire:
 
     async def send(self, request: httpxr.Request) -> httpxr.Response:
         transport = _compat.client_transport(self._client, request.url)
-        is_default = self._transport is None
         if self._transport is not None:
             transport = explicit_transport(self._transport, request.url)
         elif _compat.is_sync_network_transport(transport):
             transport = async_counterpart(self._client, transport, request.url)
         if _compat.is_network_transport(transport):
-            try:
-                response = self._send_live(transport, request)
-            except httpxr.ConnectError as error:
-                if is_default and request.url.scheme == "https":
-                    raise httpxr.ConnectError(f"{error}; {TLS_HINT}", request=request) from error
-                raise
+            response = self._send_live(transport, request)
         elif _compat.is_sync_transport(transport):
             response = transport.handle_request(request)
         else:
@@ -168,7 +162,12 @@ class _SyncWire:
         except BaseException:
             self._loop.run_and_cancel(start)  # closes the connection
             raise
-        return future.result()
+        try:
+            return future.result()
+        except httpxr.ConnectError as error:
+            if self._transport is None and request.url.scheme == "https":
+                raise httpxr.ConnectError(f"{error}; {TLS_HINT}", request=request) from error
+            raise
 
     async def read(self, response: httpxr.Response) -> None:
         response.read()

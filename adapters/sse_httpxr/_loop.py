@@ -73,7 +73,8 @@ class PrivateLoop:
                 while not self._handles.empty():
                     next_handle()._run()
             while self.ends_with_process and not is_ending:
-                time.sleep(1)  # and so not raise in a thread that is about to end anyway
+                # And so not raise in a thread that is about to end anyway.
+                time.sleep(1)  # pragma: no cover, the process ends in it
             return future
         finally:
             self.is_in_use = False

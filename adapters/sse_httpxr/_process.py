@@ -12,7 +12,7 @@ import time
 import weakref
 from typing import Final, Protocol
 
-__all__ = ["Stream", "check_fork", "is_forked", "note_cancellation", "note_use", "register"]
+__all__ = ["Stream", "check_fork", "note_cancellation", "note_use", "register"]
 
 # Seconds that httpxr's threads need to let go of what was cancelled; more than that, in fact.
 _SETTLING: Final = 0.05
@@ -54,13 +54,8 @@ def note_cancellation() -> None:
     _last_cancellation = time.monotonic()
 
 
-def is_forked() -> bool:
-    """Whether this is the child of a process in which httpxr's threads ran."""
-    return _is_forked
-
-
 def check_fork() -> None:
-    """Raise RuntimeError if `is_forked`."""
+    """Raise RuntimeError in the child of a process in which httpxr's threads ran."""
     if _is_forked:
         raise RuntimeError(
             "httpxr does not work after fork() in a process that has used it before, it would wait"
@@ -84,5 +79,5 @@ def _at_exit() -> None:
     time.sleep(max(0.0, _last_cancellation + _SETTLING - time.monotonic()))
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch, it is missing on Windows
     os.register_at_fork(after_in_child=_after_fork_in_child)

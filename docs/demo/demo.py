@@ -124,7 +124,8 @@ def run(url: str) -> None:
     screen = Screen()
     print(
         f"sse-proto {version('sse-proto')}, httpxr {version('httpxr')},"
-        f" Python {platform.python_version()}; server at {url}\n\n"
+        f" Python {platform.python_version()}\n"
+        f"server at {url}\n\n"
         "at     seconds since the stream was asked for\n"
         "delay  from the server's write until the event is here, in milliseconds"
     )

@@ -688,6 +688,16 @@ EXITS: Final = {
 
         kept = asyncio.run(main())
     """,
+    "async unread": """
+        async def main():
+            manager = aconnect_sse(httpxr.AsyncClient(), "GET", url)
+            kept = manager, await manager.__aenter__()
+            put(1)
+            return kept
+
+        loop = asyncio.new_event_loop()
+        kept = loop.run_until_complete(main())
+    """,
     "async task": """
         async def read(source):
             async for event in source:
@@ -901,6 +911,31 @@ with connect_sse(httpxr.Client(), "GET", url) as source:
 
 
 @needs_fork
+def test_after_a_fork_reading_an_inherited_asynchronous_stream_is_refused(
+    server: RawServer,
+) -> None:
+    server.route("/", sends("1", hold=True))
+    code = """
+async def again(source):
+    return (await anext(aiter(source))).data
+
+async def main():
+    async with aconnect_sse(httpxr.AsyncClient(), "GET", url) as source:
+        put((await anext(aiter(source))).data)
+        in_child(lambda: asyncio.run(again(source)))
+
+asyncio.run(main())
+"""
+    with Program(FORKED + code, server.url()) as program:
+        status, stdout, stderr = program.end()
+    assert (status, stderr) == (0, "")
+    in_parent, in_child = stdout.splitlines()
+    assert in_parent == "1"
+    assert in_child.startswith("RuntimeError: ")
+    assert "fork()" in in_child
+
+
+@needs_fork
 def test_before_the_first_stream_a_fork_does_no_harm(server: RawServer) -> None:
     server.route("/", sends("1"))
     code = "in_child(read)\nin_child(lambda: asyncio.run(aread()))\nattempt(read)\n"
@@ -908,6 +943,7 @@ def test_before_the_first_stream_a_fork_does_no_harm(server: RawServer) -> None:
         assert program.end() == (0, "1\n1\n1\n", "")
 
 
+@needs_fork
 def test_a_forked_child_that_exits_leaves_the_stream_of_its_parent(server: RawServer) -> None:
     is_forked = threading.Event()
 

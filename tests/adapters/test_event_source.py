@@ -14,7 +14,7 @@ import pytest
 
 import sse_proto
 from sse_httpxr import EventSource, ServerSentEvent, SSEError, aconnect_sse, connect_sse
-from tests.adapters.harness import AsyncMode, Mode, data_of, event, sends
+from tests.adapters.harness import AsyncMode, Mode, SyncMode, data_of, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -377,6 +377,22 @@ def test_a_closed_foreign_response_says_so(server: RawServer) -> None:
                 await anext(aiter(source))
 
     asyncio.run(main())
+
+
+def test_the_chunks_of_a_stream_may_be_read_as_they_are(sync_mode: SyncMode, app_url: str) -> None:
+    with sync_mode.open(sync_mode.client(), "GET", f"{app_url}/ndjson?n=3") as stream:
+        chunks: Any = stream.response.stream
+        assert b"".join(chunks) == b'{"n": 0}\n{"n": 1}\n{"n": 2}\n'
+        assert list(chunks) == []
+
+
+async def test_the_chunks_of_an_asynchronous_stream_may_be_read_as_they_are(app_url: str) -> None:
+    async with httpxr.AsyncClient() as client:
+        async with aconnect_sse(client, "GET", f"{app_url}/ndjson?n=3") as source:
+            chunks: Any = source.response.stream
+            received = [chunk async for chunk in chunks]
+            assert b"".join(received) == b'{"n": 0}\n{"n": 1}\n{"n": 2}\n'
+            assert [chunk async for chunk in chunks] == []
 
 
 # -- iterators ------------------------------------------------------------------------------------
