@@ -505,7 +505,8 @@ def _python(code: str, path: Path, **environment: str) -> subprocess.CompletedPr
     """Run code in a new interpreter, with the package from this directory."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("SSE_PROTO")}
     return subprocess.run(
-        [sys.executable, "-W", "always", "-c", code],
+        # -S: an editable installation would find the binary of its tree.
+        [sys.executable, "-S", "-W", "always", "-c", code],
         cwd=path,
         env={**inherited, "PYTHONPATH": str(path), **environment},
         capture_output=True,
