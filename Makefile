@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 TYPED := sse_proto adapters/sse_httpxr tests benchmarks docs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz sanitize fmt clean lint types mypy basedpyright tests tests-core tests-adapters
+.PHONY: help demo test bench fuzz sanitize fmt clean lint types mypy basedpyright tests tests-core tests-adapters tests-pure
 
 help:
 	@echo "make demo      watch live streams, some ten seconds"
@@ -38,7 +38,12 @@ $(VENV)/.dev: $(SOURCES) | $(VENV)/.made
 	@touch $(VENV)/.demo $@
 
 # Other people's decoders, and what draws the plots.
-$(VENV)/.bench: $(VENV)/.dev
+$(VENV)/.# The decoder's tests run on both twins anyway. This is what uses the chosen one, with C off.
+tests-pure: $(VENV)/.dev
+	SSE_PROTO_PURE_PYTHON=1 $(BIN)/python -m pytest -q tests/test_iterate.py \
+		tests/test_public_api.py tests/test_speedups.py -k "not twins and not references"
+
+bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	@touch $@
 
@@ -47,7 +52,7 @@ $(VENV)/.bench: $(VENV)/.dev
 demo: $(VENV)/.demo
 	@$(BIN)/python docs/demo/demo.py
 
-test: lint types tests
+test: lint types tests tests-pure
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -95,7 +100,7 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz.fuzz_decoder $(VENV)/corpus -max_total_time=$(FUZZ_SECONDS)
 
 sanitize: $(VENV)/.dev
-	PYTHON=$(CURDIR)/$(BIN)/python tests/sanitize.sh
+	PYTHON=$(CURDIR)/$(BIN)/python tests/sanitize.sh $(SANITIZE)
 
 fmt: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
