@@ -38,12 +38,7 @@ $(VENV)/.dev: $(SOURCES) | $(VENV)/.made
 	@touch $(VENV)/.demo $@
 
 # Other people's decoders, and what draws the plots.
-$(VENV)/.# The decoder's tests run on both twins anyway. This is what uses the chosen one, with C off.
-tests-pure: $(VENV)/.dev
-	SSE_PROTO_PURE_PYTHON=1 $(BIN)/python -m pytest -q tests/test_iterate.py \
-		tests/test_public_api.py tests/test_speedups.py -k "not twins and not references"
-
-bench: $(VENV)/.dev
+$(VENV)/.bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	@touch $@
 
@@ -82,6 +77,11 @@ tests-core:
 
 tests-adapters:
 	@$(BIN)/coverage run --parallel-mode -m pytest tests/adapters >$(VENV)/tests-adapters.log 2>&1
+
+# The decoder's tests run on both twins anyway. This is what uses the chosen one, with C off.
+tests-pure: $(VENV)/.dev
+	SSE_PROTO_PURE_PYTHON=1 $(BIN)/python -m pytest -q tests/test_iterate.py \
+		tests/test_public_api.py tests/test_speedups.py -k "not twins and not references"
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.conformance
