@@ -222,7 +222,7 @@ class AsyncChunks(httpxr.AsyncByteStream):
             except Exception:
                 pass  # the future's, which has it below
             finally:
-                wait.future = None
+                wait.forget()
         future = self._take_pending()
         if future is None:
             await self._raise_closed()  # by another task, while this one waited

@@ -83,6 +83,7 @@ async def send_live(transport: AsyncTransport, request: httpxr.Request) -> httpx
     try:
         return await transport.handle_async_request(await _marked_as_stream(request))
     except httpxr.RequestError as error:
+        _process.note_cancellation()
         if type(error) is httpxr.NetworkError:  # the connection broke before the headers
             raise httpxr.ReadError(str(error), request=request) from error
         error.request = request

@@ -49,6 +49,10 @@ class Wait:
         failed.add_done_callback(wake_up, context=self._context)
         return True
 
+    def forget(self) -> None:
+        """Let go of the future, and of the task that has waited for it."""
+        self.future = self._wake_up = self._context = None
+
     def forget_and_cancel(self) -> None:
         """Cancel the future, and leave the awaiting task waiting for ever."""
         if self.future is not None:

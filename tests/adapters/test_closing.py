@@ -314,7 +314,6 @@ def test_a_source_abandoned_after_its_event_loop_closes(server: RawServer) -> No
     source = asyncio.run(main())
     with closes(server):
         del source
-        gc.collect()
 
 
 def test_a_source_abandoned_in_another_thread_closes(server: RawServer) -> None:
