@@ -20,6 +20,7 @@ __all__ = [
     "LiveSource",
     "SyncTransport",
     "client_transport",
+    "content_type_of",
     "cookie_jar",
     "event_hooks",
     "extensions_of",
@@ -155,6 +156,11 @@ def event_hooks(client: AnyClient, kind: str) -> list[Callable[[Any], Any]]:
 def extensions_of(request: httpxr.Request) -> dict[str, Any]:
     extensions: dict[str, Any] = cast("Any", request).extensions
     return extensions
+
+
+def content_type_of(response: httpxr.Response) -> str:
+    """Return the ``Content-Type`` header as it was sent; ``""`` where there is none."""
+    return response.headers.get("content-type") or ""
 
 
 def request_of(response: httpxr.Response) -> httpxr.Request | None:

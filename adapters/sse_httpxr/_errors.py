@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import httpxr
 
+from ._compat import content_type_of
+
 __all__ = ["SSEError"]
 
 
@@ -28,5 +30,5 @@ class SSEError(httpxr.TransportError):
         super().__init__(message, request=request)
         self.response = response
         self.status_code = None if response is None else response.status_code
-        self.content_type = "" if response is None else response.headers.get("content-type") or ""
+        self.content_type = "" if response is None else content_type_of(response)
         self.body = body

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import httpxr
 
-from ._compat import cookie_jar, event_hooks, extensions_of
-from ._media_type import not_event_stream
+from sse_proto._response import why_no_event_stream
+
+from ._compat import content_type_of, cookie_jar, event_hooks, extensions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,7 +80,9 @@ async def exchange(
         response = await _send(wire, client, authorized, history, follow_redirects)
         try:
             # An event stream has no end: of that one a flow gets the headers only.
-            if flow.requires_response_body and not_event_stream(response):
+            if flow.requires_response_body and why_no_event_stream(
+                response.status_code, content_type_of(response)
+            ):
                 await wire.read(response)
             following = await flow.next(response)
         except BaseException:

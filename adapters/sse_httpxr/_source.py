@@ -1,24 +1,23 @@
-"""`EventSource`: the events of a response, live."""
+"""`EventSource`: the events of a response of httpxr's, live."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import sse_proto
+import httpxr
 
-from ._json import AsyncJsonItems, JsonItems, data_of
-from ._media_type import not_event_stream
-from ._reader import AsyncItems, Items, Reader
+from sse_proto._adapter.source import BaseEventSource
+from sse_proto._response import why_no_event_stream
+
+from ._reader import Reader
 
 if TYPE_CHECKING:
-    import httpxr
-
-    from sse_proto import ServerSentEvent
+    from sse_proto import ServerSentEvent, SSEDecoder
 
 __all__ = ["EventSource"]
 
 
-class EventSource:
+class EventSource(BaseEventSource[httpxr.Response]):
     """The events of an open response, each in the caller's hands when its bytes arrive.
 
     Iterate it with ``for`` or ``async for``, or call `iter_sse` or `aiter_sse`: as the response is.
@@ -42,59 +41,7 @@ class EventSource:
         TypeError: ``for`` over an asynchronous response, or ``async for`` over a sync one.
     """
 
-    def __init__(
-        self, response: httpxr.Response, *, decoder: sse_proto.SSEDecoder | None = None
-    ) -> None:
-        self._decoder = sse_proto.SSEDecoder() if decoder is None else decoder
-        self._reader = Reader(response, self._decoder, not_event_stream)
-
-    @property
-    def response(self) -> httpxr.Response:
-        """The response that the events come from; its body is the event stream."""
-        return self._reader.response
-
-    @property
-    def last_event_id(self) -> str | None:
-        """The last event ID, as of the last chunk; ``None``: none was ever set."""
-        return self._decoder.last_event_id
-
-    @property
-    def reconnection_time(self) -> int | None:
-        """What the stream asks for with ``retry``, in milliseconds; ``None``: nothing so far."""
-        return self._decoder.reconnection_time
-
-    def iter_sse(self) -> Items[ServerSentEvent]:
-        """Return an iterator of the events. Its ``close()`` closes the connection."""
-        return Items(self._reader)
-
-    def aiter_sse(self) -> AsyncItems[ServerSentEvent]:
-        """Return an asynchronous iterator of the events. Its ``aclose()`` closes the connection."""
-        return AsyncItems(self._reader)
-
-    __iter__ = iter_sse
-    __aiter__ = aiter_sse
-
-    def iter_json(self) -> JsonItems[ServerSentEvent]:
-        """Return an iterator of each event's data, parsed as JSON, until data is ``[DONE]``.
-
-        Events with empty data are passed over.
-
-        Iterating raises:
-            json.JSONDecodeError: Data is not JSON; the message shows its start. May go on.
-        """
-        return JsonItems(self._reader, data_of)
-
-    def aiter_json(self) -> AsyncJsonItems[ServerSentEvent]:
-        """Return an asynchronous iterator of each event's data, as `iter_json`."""
-        return AsyncJsonItems(self._reader, data_of)
-
-    def close(self) -> None:
-        """Close the connection of a sync stream. May be called again."""
-        self._reader.close()
-
-    async def aclose(self) -> None:
-        """Close the connection of an asynchronous stream. May be called again."""
-        await self._reader.aclose()
-
-    def __repr__(self) -> str:
-        return f"<EventSource {self.response!r}>"
+    def _new_reader(
+        self, response: httpxr.Response, decoder: SSEDecoder
+    ) -> Reader[ServerSentEvent]:
+        return Reader(response, decoder, why_no_event_stream)
