@@ -2,19 +2,32 @@
 
 from ._decoder import BytesLike
 from ._encoder import encode, encode_comment
-from ._errors import EventTooLarge, SSEError
+from ._errors import EventTooLarge, ResponseRejected, RetriesExhausted, SSEError
 from ._events import RawEvent, ServerSentEvent
 from ._implementation import IMPLEMENTATION, SSEDecoder
 from ._iterate import aiter_events, iter_events
+from ._policy import ReconnectPolicy
+from ._protocol import Action, EventSourceProtocol, Fail, Lost, Open, ReadyState, Stop, Wait
 
 __all__ = [
     "IMPLEMENTATION",
+    "Action",
     "BytesLike",
+    "EventSourceProtocol",
     "EventTooLarge",
+    "Fail",
+    "Lost",
+    "Open",
     "RawEvent",
+    "ReadyState",
+    "ReconnectPolicy",
+    "ResponseRejected",
+    "RetriesExhausted",
     "SSEDecoder",
     "SSEError",
     "ServerSentEvent",
+    "Stop",
+    "Wait",
     "aiter_events",
     "encode",
     "encode_comment",

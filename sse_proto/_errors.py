@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["EventTooLarge", "SSEError"]
+__all__ = ["EventTooLarge", "ResponseRejected", "RetriesExhausted", "SSEError"]
 
 
 class SSEError(Exception):
@@ -24,3 +24,40 @@ class EventTooLarge(SSEError):
 
     def __str__(self) -> str:
         return f"unfinished event holds {self.size} bytes, limit is {self.limit} bytes"
+
+
+class ResponseRejected(SSEError):
+    """A response is no event stream.
+
+    Attributes:
+        reason: What was expected and what was found.
+        status_code: The response's status.
+        content_type: Its ``Content-Type``; ``""`` where it had none.
+    """
+
+    def __init__(self, reason: str, status_code: int, content_type: str) -> None:
+        super().__init__(reason, status_code, content_type)
+        self.reason = reason
+        self.status_code = status_code
+        self.content_type = content_type
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class RetriesExhausted(SSEError):
+    """A `ReconnectPolicy` allows no further attempt. ``__cause__`` is how the last one failed.
+
+    Attributes:
+        attempts: Attempts that brought no event.
+        seconds: How long the stream has been away.
+    """
+
+    def __init__(self, attempts: int, seconds: float) -> None:
+        super().__init__(attempts, seconds)
+        self.attempts = attempts
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        attempts = f"{self.attempts} attempt" + ("s" if self.attempts != 1 else "")
+        return f"gave up after {attempts} without an event, in {self.seconds:.0f} s"
