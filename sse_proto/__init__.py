@@ -7,7 +7,7 @@ from ._events import RawEvent, ServerSentEvent
 from ._implementation import IMPLEMENTATION, SSEDecoder
 from ._iterate import aiter_events, iter_events
 from ._policy import ReconnectPolicy
-from ._protocol import Action, EventSourceProtocol, Fail, Lost, Open, ReadyState, Stop, Wait
+from ._protocol import Action, EventSourceProtocol, Fail, Open, ReadyState, Stop, Wait
 
 __all__ = [
     "IMPLEMENTATION",
@@ -16,7 +16,6 @@ __all__ = [
     "EventSourceProtocol",
     "EventTooLarge",
     "Fail",
-    "Lost",
     "Open",
     "RawEvent",
     "ReadyState",

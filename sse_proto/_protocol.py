@@ -8,8 +8,9 @@ See "Processing model", HTML Standard 9.2.3, and "The Last-Event-ID header", 9.2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 
@@ -29,12 +30,24 @@ if TYPE_CHECKING:
     _Mapping = Mapping[str, str]
     HeaderTypes = _Mapping | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
 
-__all__ = ["Action", "EventSourceProtocol", "Fail", "Lost", "Open", "ReadyState", "Stop", "Wait"]
+__all__ = [
+    "Action",
+    "DecoderFactory",
+    "EventSourceProtocol",
+    "Fail",
+    "Open",
+    "ReadyState",
+    "Stop",
+    "Wait",
+]
 
 # Statuses after which another attempt may succeed, beside all of 5xx: the server was slow, is not
 # ready for early data, or has too many of us.
 _TRANSIENT: Final = frozenset({408, 425, 429})
 _WITH_RETRY_AFTER: Final = frozenset({429, 503})
+
+# NUL, CR, LF, and surrogates, which have no UTF-8.
+_NO_ID: Final = re.compile("[\0\r\n\ud800-\udfff]")
 
 
 class ReadyState(IntEnum):
@@ -62,6 +75,8 @@ class Wait:
     """Wait; then connect, with new `EventSourceProtocol.request_headers`."""
 
     seconds: float
+    error: BaseException | None = field(default=None, compare=False)
+    """Why; ``None``: the server has ended the stream properly."""
 
 
 @dataclass(frozen=True)
@@ -78,19 +93,11 @@ class Fail:
     error: BaseException
 
 
-@dataclass(frozen=True)
-class Lost:
-    """What a subscription of an adapter reports when a connection has ended, or never began."""
-
-    error: BaseException | None
-    """``None``: the server has ended the stream properly."""
-
-
 Action: TypeAlias = Open | Wait | Stop | Fail
 """What to do next."""
 
 
-class _DecoderFactory(Protocol):
+class DecoderFactory(Protocol):
     def __call__(self, *, last_event_id: str | None) -> SSEDecoder: ...
 
 
@@ -98,8 +105,8 @@ class EventSourceProtocol:
     """One event stream over as many connections as it takes.
 
     For each connection: send a request with `request_headers`, and call `response_received` with
-    the head of its answer. Told to `Open`, call `feed` with each chunk of the body. However the
-    connection ends, or if there was none, call `connection_lost`.
+    the head of its answer. Told to `Open`, call `feed` with each chunk of the body; however that
+    ends, call `connection_lost`. Call it, too, if no answer has come at all.
 
     Args:
         policy: When to connect again. ``None``: never.
@@ -108,6 +115,10 @@ class EventSourceProtocol:
         idle_timeout: What `Open` will say, in seconds.
         decoder: Makes the decoder of each connection, called with ``last_event_id=``:
             `SSEDecoder`, or for example ``functools.partial(SSEDecoder, max_event_size=4096)``.
+
+    Raises:
+        ValueError: ``last_event_id`` has NUL, CR, LF or a surrogate, which no stream can have set;
+            or ``idle_timeout`` is not positive.
     """
 
     def __init__(
@@ -117,8 +128,14 @@ class EventSourceProtocol:
         random: Random,
         last_event_id: str | None = None,
         idle_timeout: float | None = None,
-        decoder: _DecoderFactory = SSEDecoder,
+        decoder: DecoderFactory = SSEDecoder,
     ) -> None:
+        if last_event_id is not None and _NO_ID.search(last_event_id):
+            raise ValueError(
+                f"last_event_id must not have NUL, CR, LF or surrogates: {last_event_id!r:.100}"
+            )
+        if idle_timeout is not None and not idle_timeout > 0:
+            raise ValueError(f"idle_timeout must be more than 0 s, not {idle_timeout}")
         self._policy = policy
         self._random = random
         self._idle_timeout = idle_timeout
@@ -159,9 +176,8 @@ class EventSourceProtocol:
         headers = [(b"accept", b"text/event-stream"), (b"cache-control", b"no-store")]
         if self._last_event_id:
             # Whitespace around a field value is not part of it (RFC 9110, 5.5), and refused by
-            # some clients. The value is never what a decoder does not accept: NUL, CR or LF.
-            value = self._last_event_id.encode("utf-8", "surrogatepass").strip(b" \t")
-            headers.append((b"last-event-id", value))
+            # some clients.
+            headers.append((b"last-event-id", self._last_event_id.encode().strip(b" \t")))
         return headers
 
     def response_received(self, status_code: int, headers: HeaderTypes, *, now: float) -> Action:
@@ -186,8 +202,8 @@ class EventSourceProtocol:
             return self.close("status 204: the server wants no further connection")
         reason = why_no_event_stream(status_code, content_type)
         if reason is None:
-            self._state = ReadyState.OPEN
             self._decoder = self._new_decoder(last_event_id=self._last_event_id)
+            self._state = ReadyState.OPEN
             return Open(self._idle_timeout)
         error = ResponseRejected(reason, status_code, content_type)
         if status_code in _TRANSIENT or 500 <= status_code <= 599:
@@ -213,14 +229,16 @@ class EventSourceProtocol:
             return []
         if self._decoder is None:
             raise RuntimeError("feed() in state CONNECTING: call response_received() first")
+        decoder = self._decoder
         try:
-            events = self._decoder.feed(chunk)
+            events = decoder.feed(chunk)
         except EventTooLarge:
             self.close()
             raise
-        self._last_event_id = self._decoder.last_event_id
-        if self._decoder.reconnection_time is not None:
-            self._reconnection_time = self._decoder.reconnection_time
+        finally:  # also of the blocks before an event that is too large
+            self._last_event_id = decoder.last_event_id
+            if decoder.reconnection_time is not None:
+                self._reconnection_time = decoder.reconnection_time
         if events:
             self._attempts = 0
             self._lost_at = None
@@ -279,7 +297,7 @@ class EventSourceProtocol:
             exhausted = RetriesExhausted(self._attempts, away)
             exhausted.__cause__ = error
             return self._fail(exhausted)
-        return Wait(seconds)
+        return Wait(seconds, error)
 
     def _wait(self, policy: ReconnectPolicy, asked: float) -> float:
         base = policy.initial_delay

@@ -8,7 +8,7 @@ from typing import Final
 
 __all__ = ["retry_after"]
 
-_SECONDS: Final = re.compile(r"[0-9]{1,18}")
+_SECONDS: Final = re.compile(r"[0-9]+")
 _MONTHS: Final = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _MONTH: Final = rf"(?P<month>{_MONTHS})"
 _TIME: Final = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
@@ -25,6 +25,8 @@ _DATES: Final = [
 def retry_after(value: str, now: float) -> float | None:
     """Return the seconds that a ``Retry-After`` asks to wait; ``None`` if it is malformed.
 
+    Of more than 300 digits they are infinite, which a cap takes care of.
+
     Args:
         value: The header's value: seconds, or one of the three forms of an HTTP date.
         now: The time that a date is compared with, in seconds since 1970 (UTC).
@@ -39,11 +41,9 @@ def retry_after(value: str, now: float) -> float | None:
         return None
     year = int(match["year"])
     if len(match["year"]) == 2:
-        # The nearest year that ends so, unless that is more than 50 years ahead.
-        current = int(1970 + now / 31_556_952)  # seconds of a mean year
-        year += current // 100 * 100
-        if year > current + 50:
-            year -= 100
+        # The last year that ends so and is at most 50 years ahead.
+        latest = int(1970 + now / 31_556_952) + 50  # seconds of a mean year
+        year = latest - (latest - year) % 100
     try:
         date = datetime(
             year,
@@ -51,7 +51,7 @@ def retry_after(value: str, now: float) -> float | None:
             int(match["day"]),
             int(match["hour"]),
             int(match["minute"]),
-            min(59, int(match["second"])),  # 60 is a leap second
+            59 if match["second"] == "60" else int(match["second"]),  # 60: a leap second
             tzinfo=timezone.utc,
         )
     except ValueError:

@@ -1,18 +1,22 @@
 """Live Server-Sent Events on httpxr, sync and async."""
 
-from sse_proto import ServerSentEvent
+from sse_proto import ReconnectPolicy, ServerSentEvent
 
 from ._api import aconnect_sse, connect_sse
 from ._errors import SSEError
 from ._json import aiter_json, iter_json
 from ._source import EventSource
+from ._subscribe import asubscribe, subscribe
 
 __all__ = [
     "EventSource",
+    "ReconnectPolicy",
     "SSEError",
     "ServerSentEvent",
     "aconnect_sse",
     "aiter_json",
+    "asubscribe",
     "connect_sse",
     "iter_json",
+    "subscribe",
 ]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ._compat import LiveSource
     from ._loop import PrivateLoop
 
-__all__ = ["AsyncChunks", "SyncChunks", "stream_closed"]
+__all__ = ["AsyncChunks", "SyncChunks", "is_being_cancelled", "stream_closed"]
 
 
 class SyncChunks(httpxr.SyncByteStream):
@@ -63,7 +63,8 @@ class SyncChunks(httpxr.SyncByteStream):
         self._ended = False
         self._request = request
         self._loop = loop
-        self._idle_timeout = idle_timeout
+        self.idle_timeout = idle_timeout
+        """May be set between reads."""
         _process.register(self)
 
     def __iter__(self) -> SyncChunks:
@@ -84,8 +85,8 @@ class SyncChunks(httpxr.SyncByteStream):
             while self._loop.ends_with_process:  # as `PrivateLoop.run`
                 time.sleep(1)  # pragma: no cover, the process ends in it
             raise stream_closed()
-        if not self._loop.run(self._read, self._idle_timeout).done():
-            raise _read_timeout(self._idle_timeout, self._request)
+        if not self._loop.run(self._read, self.idle_timeout).done():
+            raise _read_timeout(self.idle_timeout, self._request)
         future, self._pending = self._pending, None
         if future is None:
             raise stream_closed()  # by another thread, while this one waited
@@ -112,7 +113,7 @@ class SyncChunks(httpxr.SyncByteStream):
         body = b""
         deadline = time.monotonic() + seconds
         while len(body) < size:
-            self._idle_timeout = max(0.0, deadline - time.monotonic())
+            self.idle_timeout = max(0.0, deadline - time.monotonic())
             try:
                 body += next(self)
             except (StopIteration, httpxr.HTTPError):
@@ -177,7 +178,8 @@ class AsyncChunks(httpxr.AsyncByteStream):
         self._pending: asyncio.Future[bytes] | None = None
         self._ended = False
         self._request = request
-        self._idle_timeout = idle_timeout
+        self.idle_timeout = idle_timeout
+        """May be set between reads."""
         self._wait = Wait()
         # One timer for many reads: it is armed again only when it has gone off.
         self._timer: asyncio.TimerHandle | None = None
@@ -211,13 +213,13 @@ class AsyncChunks(httpxr.AsyncByteStream):
                 raise RuntimeError("another task is reading this event stream")
             wait.future = self._pending
             try:
-                if self._idle_timeout is not None:
-                    self._watch(self._idle_timeout)
+                if self.idle_timeout is not None:
+                    self._watch(self.idle_timeout)
                 await wait
             except _Idle:
-                raise _read_timeout(self._idle_timeout, self._request) from None
+                raise _read_timeout(self.idle_timeout, self._request) from None
             except asyncio.CancelledError:
-                if self._is_open() or _is_being_cancelled():
+                if self._is_open() or is_being_cancelled():
                     raise
             except Exception:
                 pass  # the future's, which has it below
@@ -287,7 +289,7 @@ class AsyncChunks(httpxr.AsyncByteStream):
         body = b""
         deadline = time.monotonic() + seconds
         while len(body) < size:
-            self._idle_timeout = max(0.0, deadline - time.monotonic())
+            self.idle_timeout = max(0.0, deadline - time.monotonic())
             try:
                 body += await self.__anext__()
             except (StopAsyncIteration, httpxr.HTTPError):
@@ -369,7 +371,7 @@ class _Idle(Exception):
     """Ends the wait for a silent server."""
 
 
-def _is_being_cancelled() -> bool:
+def is_being_cancelled() -> bool:
     """Whether somebody cancels the current task, and not only the read that it waits for."""
     task: Any = asyncio.current_task()
     return task is not None and hasattr(task, "cancelling") and task.cancelling() > 0  # 3.11

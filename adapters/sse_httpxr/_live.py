@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import httpxr
 
 from . import _compat
-from ._chunks import AsyncChunks, SyncChunks
+from ._chunks import AsyncChunks, SyncChunks, stream_closed
 from ._exchange import exchange
 from ._loop import PrivateLoop
 from ._request import UNSET, acapture, capture
@@ -30,17 +31,44 @@ if TYPE_CHECKING:
     from ._compat import AnyClient, AsyncTransport
     from ._request import LiveOptions
 
-__all__ = ["aclose_response", "aopen_live", "close_response", "open_live"]
+__all__ = [
+    "Interrupt",
+    "aclose_response",
+    "aopen_live",
+    "check_client",
+    "close_response",
+    "open_live",
+]
+
+
+class Interrupt:
+    """Lets another thread end the opening of a stream; the opening raises `httpxr.StreamClosed`."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self.cancel: Callable[[], object] | None = None
+        """Cancels what is under way; the wire's to set."""
+
+    def set(self) -> None:
+        self.is_set = True
+        cancel = self.cancel
+        if cancel is not None:
+            cancel()
 
 
 def open_live(
-    client: httpxr.Client, method: str, url: httpxr.URL | str, **options: Unpack[LiveOptions]
+    client: httpxr.Client,
+    method: str,
+    url: httpxr.URL | str,
+    *,
+    interrupt: Interrupt | None = None,
+    **options: Unpack[LiveOptions],
 ) -> httpxr.Response:
     """Send a request for sync code; return the response as soon as its headers are there."""
-    _check_client(client, httpxr.Client, "connect_sse", "aconnect_sse")
+    check_client(client, httpxr.Client, "connect_sse", "aconnect_sse")
     waiting = _Waiting.of(client, options["timeout"])
     request = capture(client, method, url, options, waiting.pool)
-    wire = _SyncWire(client, options["transport"], waiting)
+    wire = _SyncWire(client, options["transport"], waiting, interrupt or Interrupt())
     # The wire blocks where an async one would suspend, so that this runs to its end.
     coroutine = exchange(
         wire,
@@ -61,7 +89,7 @@ async def aopen_live(
     client: httpxr.AsyncClient, method: str, url: httpxr.URL | str, **options: Unpack[LiveOptions]
 ) -> httpxr.Response:
     """Send a request on asyncio; return the response as soon as its headers are there."""
-    _check_client(client, httpxr.AsyncClient, "aconnect_sse", "connect_sse")
+    check_client(client, httpxr.AsyncClient, "aconnect_sse", "connect_sse")
     if asyncio._get_running_loop() is None:
         raise RuntimeError("aconnect_sse() needs asyncio: httpxr's async client works on no other")
     waiting = _Waiting.of(client, options["timeout"])
@@ -75,7 +103,7 @@ async def aopen_live(
     )
 
 
-def _check_client(client: object, expected: type, function: str, other: str) -> None:
+def check_client(client: object, expected: type, function: str, other: str) -> None:
     if not isinstance(client, expected):
         hint = f"; use {other}()" if isinstance(client, (httpxr.Client, httpxr.AsyncClient)) else ""
         kind = type(client).__name__
@@ -118,10 +146,13 @@ class _SyncWire:
 
     is_async = False
 
-    def __init__(self, client: httpxr.Client, transport: object, waiting: _Waiting) -> None:
+    def __init__(
+        self, client: httpxr.Client, transport: object, waiting: _Waiting, interrupt: Interrupt
+    ) -> None:
         self._client = client
         self._transport = transport
         self._waiting = waiting
+        self._interrupt = interrupt
         self._loop = PrivateLoop()
 
     async def send(self, request: httpxr.Request) -> httpxr.Response:
@@ -153,6 +184,9 @@ class _SyncWire:
         def start() -> asyncio.Task[httpxr.Response]:
             nonlocal task
             task = task or self._loop.create_task(send_live(transport, request))
+            self._interrupt.cancel = partial(self._loop.call_soon_threadsafe, task.cancel)
+            if self._interrupt.is_set:  # before there was anything to cancel
+                task.cancel()
             return task
 
         try:
@@ -162,8 +196,12 @@ class _SyncWire:
         except BaseException:
             self._loop.run_and_cancel(start)  # closes the connection
             raise
+        finally:
+            self._interrupt.cancel = None
         try:
             return future.result()
+        except asyncio.CancelledError:
+            raise stream_closed() from None
         except httpxr.ConnectError as error:
             if self._transport is None and request.url.scheme == "https":
                 raise httpxr.ConnectError(f"{error}; {TLS_HINT}", request=request) from error

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ._compat import LiveSource
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "async_chunks", "start_of", "sync_chunks"]
 
 _T = TypeVar("_T")
 
@@ -38,45 +38,13 @@ class Reader(BaseReader[httpxr.Response, _T], Generic[_T]):
         return self.response.status_code, content_type_of(self.response)
 
     def _open(self) -> Iterator[bytes]:
-        stream: Any = self.response.stream
-        if is_httpxr_source(stream) or not hasattr(stream, "__iter__"):
-            raise TypeError(
-                f"this response's body ({type(stream).__name__}) is asynchronous: use `async for`,"
-                " or connect_sse() with an httpxr.Client"
-            )
-        return iter(stream)
+        return sync_chunks(self.response)
 
     def _aopen(self) -> AsyncChunks:
-        stream: Any = self.response.stream
-        if isinstance(stream, AsyncChunks):
-            return stream
-        source: LiveSource | AsyncIterator[bytes]
-        if is_httpxr_source(stream):
-            # Opened by somebody else, whose client does the waiting. All references but ours go,
-            # so that closing closes.
-            del stream
-            source = take_source(self.response)
-        elif is_read_body(stream):
-            source = _already_read(stream)
-        elif not is_async_iterable(stream):
-            # The first of these would look like an empty body.
-            raise TypeError(
-                f"this response's body ({type(stream).__name__}) is synchronous: use `for`, or"
-                " aconnect_sse() with an httpxr.AsyncClient"
-            )
-        else:
-            source = aiter(stream)
-        return AsyncChunks(source, request=request_of(self.response), idle_timeout=None)
+        return async_chunks(self.response)
 
     def _start_of(self, chunks: Iterator[bytes]) -> bytes:
-        if isinstance(chunks, SyncChunks):
-            return chunks.read_start(BODY_BYTES, BODY_SECONDS)
-        body = b""
-        for chunk in chunks:
-            body += chunk
-            if len(body) >= BODY_BYTES:
-                break
-        return body
+        return start_of(chunks)
 
     async def _astart_of(self, chunks: AsyncIterator[bytes]) -> bytes:
         assert isinstance(chunks, AsyncChunks)  # of _aopen
@@ -104,6 +72,61 @@ class Reader(BaseReader[httpxr.Response, _T], Generic[_T]):
 
     def _closed_error(self) -> Exception:
         return stream_closed()
+
+
+def sync_chunks(response: httpxr.Response) -> Iterator[bytes]:
+    """Return an iterator of a response's body.
+
+    Raises:
+        TypeError: It can be read asynchronously only.
+    """
+    stream: Any = response.stream
+    if is_httpxr_source(stream) or not hasattr(stream, "__iter__"):
+        raise TypeError(
+            f"this response's body ({type(stream).__name__}) is asynchronous: use `async for`, or"
+            " connect_sse() with an httpxr.Client"
+        )
+    return iter(stream)
+
+
+def async_chunks(response: httpxr.Response) -> AsyncChunks:
+    """Return an asynchronous iterator of a response's body.
+
+    Raises:
+        TypeError: It can be read synchronously only.
+    """
+    stream: Any = response.stream
+    if isinstance(stream, AsyncChunks):
+        return stream
+    source: LiveSource | AsyncIterator[bytes]
+    if is_httpxr_source(stream):
+        # Opened by somebody else, whose client does the waiting. All references but ours go, so
+        # that closing closes.
+        del stream
+        source = take_source(response)
+    elif is_read_body(stream):
+        source = _already_read(stream)
+    elif not is_async_iterable(stream):
+        # The first of these would look like an empty body.
+        raise TypeError(
+            f"this response's body ({type(stream).__name__}) is synchronous: use `for`, or"
+            " aconnect_sse() with an httpxr.AsyncClient"
+        )
+    else:
+        source = aiter(stream)
+    return AsyncChunks(source, request=request_of(response), idle_timeout=None)
+
+
+def start_of(chunks: Iterator[bytes]) -> bytes:
+    """Return the first bytes of a body, within a bounded time if it is one that we opened."""
+    if isinstance(chunks, SyncChunks):
+        return chunks.read_start(BODY_BYTES, BODY_SECONDS)
+    body = b""
+    for chunk in chunks:
+        body += chunk
+        if len(body) >= BODY_BYTES:
+            break
+    return body
 
 
 async def _already_read(stream: Iterable[bytes]) -> AsyncIterator[bytes]:

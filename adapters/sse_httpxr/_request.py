@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ._compat import AnyClient
 
-__all__ = ["UNSET", "LiveOptions", "acapture", "capture"]
+__all__ = ["UNSET", "LiveOptions", "acapture", "capture", "whole_content"]
 
 
 class _Unset:
@@ -112,11 +112,11 @@ def _arguments(options: LiveOptions, pool: float | None) -> dict[str, Any]:
         if options[name] is not None:  # type: ignore[literal-required]  # they are its keys
             arguments[name] = options[name]  # type: ignore[literal-required]
     if options["content"] is not None:
-        arguments["content"] = _whole_content(options["content"])
+        arguments["content"] = whole_content(options["content"])
     return arguments
 
 
-def _whole_content(content: object) -> bytes | str:
+def whole_content(content: object) -> bytes | str:
     """Return a request's content as what can be sent again, after a redirect."""
     if isinstance(content, (bytes, str)):
         return content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from typing import Final
 
 import httpxr
@@ -17,6 +18,8 @@ TLS_HINT: Final = (
     "certificates were verified with the default roots, as the verify= of a sync client cannot be"
     " seen; for others pass transport=httpxr.AsyncClient(verify=...)"
 )
+
+_CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 # Settings of the environment that httpxr reads when it makes a client.
 _ENVIRONMENT: Final = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
@@ -84,13 +87,24 @@ async def send_live(transport: AsyncTransport, request: httpxr.Request) -> httpx
         return await transport.handle_async_request(await _marked_as_stream(request))
     except httpxr.RequestError as error:
         _process.note_cancellation()
-        if type(error) is httpxr.NetworkError:  # the connection broke before the headers
+        if type(error) is httpxr.NetworkError:
+            if str(error) == "builder error":  # nothing was sent
+                raise httpxr.LocalProtocolError(_unsendable(request), request=request) from error
+            # The connection broke before the headers.
             raise httpxr.ReadError(str(error), request=request) from error
         error.request = request
         raise
     except asyncio.CancelledError:
         _process.note_cancellation()
         raise
+
+
+def _unsendable(request: httpxr.Request) -> str:
+    """Say why httpxr does not send a request. It says "builder error" only."""
+    for name, value in request.headers.multi_items():
+        if _CONTROL_CHARACTER.search(value):
+            return f"the header {name} has a control character: {value!r:.100}"
+    return "httpxr cannot send this request: builder error"
 
 
 # A transport reads the body whole unless the request carries a mark, which only
