@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 3600
 VENV := .venv
 BIN := $(VENV)/bin
 
-TYPED := sse_proto adapters/sse_httpxr tests benchmarks docs/demo
+TYPED := sse_proto adapters/sse_httpxr tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench fuzz sanitize fmt clean lint types mypy basedpyright tests tests-core tests-adapters tests-pure
@@ -45,7 +45,7 @@ $(VENV)/.bench: $(VENV)/.dev
 # -- what to do with it ----------------------------------------------------------------------------
 
 demo: $(VENV)/.demo
-	@$(BIN)/python docs/demo/demo.py
+	@$(BIN)/sse-tail --demo
 
 test: lint types tests tests-pure
 

@@ -1,5 +1,11 @@
 """Live Server-Sent Events on httpxr, sync and async."""
 
+from importlib.util import find_spec
+
+if find_spec("httpxr") is None:
+    _message = "sse_httpxr needs httpxr: pip install 'sse-proto[httpxr]'"
+    raise ModuleNotFoundError(_message, name="httpxr")
+
 from sse_proto import ReconnectPolicy, ServerSentEvent
 
 from ._api import aconnect_sse, connect_sse

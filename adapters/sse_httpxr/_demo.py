@@ -1,16 +1,15 @@
-"""Live Server-Sent Events on httpxr, to watch: ``python docs/demo/demo.py``.
+"""Live streams to watch: ``sse-tail --demo``.
 
-Starts a small event server on 127.0.0.1 and reads two streams from it: an answer that comes token
-by token, as chat APIs send it, and a ticker with ids, event names and heartbeats. First with a
-plain ``httpxr.Client``, one stream after the other; then with an ``httpxr.AsyncClient``, both at
-once. Each line is printed when its event is there. Ends by itself after some ten seconds.
+A small event server on 127.0.0.1 has an answer that comes token by token, as chat APIs send it, a
+ticker with ids, event names and heartbeats, and a ticker whose connection breaks. They are read
+with a plain ``httpxr.Client``, one after the other; then with an ``httpxr.AsyncClient``, two at
+once. Each line is printed when its event is there. Ends by itself after some twelve seconds.
 
-Client code to copy from comes first, the server last.
+Client code comes first, the server last.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -23,13 +22,18 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 import httpxr
 
 import sse_proto
-from sse_httpxr import ServerSentEvent, aconnect_sse, connect_sse
+from sse_proto import ReconnectPolicy, ServerSentEvent
+
+from ._api import aconnect_sse, connect_sse
+from ._subscribe import subscribe
+
+__all__ = ["run", "versions"]
 
 QUESTION: Final = "Why did the chicken cross the road?"
 ANSWER: Final = "To get to the other side, where the events are served fresh."
@@ -74,6 +78,16 @@ def ticker(client: httpxr.Client, url: str, screen: Screen) -> None:
             screen.show_tick(event)
 
 
+def broken_ticker(client: httpxr.Client, url: str, screen: Screen) -> None:
+    """Print prices and news until the server says that there are no more; lose none of them."""
+    policy = ReconnectPolicy(initial_delay=0.1)
+    with subscribe(
+        client, "GET", f"{url}/broken", reconnect=policy, on_state=screen.show_state
+    ) as events:
+        for event in events:
+            screen.show_tick(event)
+
+
 # -- the client, async: the same, with `async` -----------------------------------------------------
 
 
@@ -106,25 +120,30 @@ async def aticker(client: httpxr.AsyncClient, url: str, screen: Screen) -> None:
 # -- the program -----------------------------------------------------------------------------------
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; return the exit status."""
-    parser = argparse.ArgumentParser(description="Live Server-Sent Events on httpxr.")
-    parser.add_argument("--fast", action="store_true", help="end after about a second")
-    options = parser.parse_args(arguments)
+def run(*, fast: bool) -> None:
+    """Start the server, and read its streams.
+
+    Args:
+        fast: End after about a second.
+    """
+    with serve(FAST if fast else 1.0) as url:
+        read_streams(url)
+
+
+def versions() -> str:
+    """Return what is at work here."""
     try:
-        with serve(FAST if options.fast else 1.0) as url:
-            run(url)
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        ours = version("sse-proto")
+    except PackageNotFoundError:
+        ours = "(not installed)"
+    return f"sse-proto {ours}, httpxr {version('httpxr')}, Python {platform.python_version()}"
 
 
-def run(url: str) -> None:
-    """Read both streams, sync and async."""
+def read_streams(url: str) -> None:
+    """Read all streams, sync and async."""
     screen = Screen()
     print(
-        f"sse-proto {version('sse-proto')}, httpxr {version('httpxr')},"
-        f" Python {platform.python_version()}\n"
+        f"{versions()}\n"
         f"server at {url}\n\n"
         "at     seconds since the stream was asked for\n"
         "delay  from the server's write until the event is here, in milliseconds"
@@ -135,6 +154,8 @@ def run(url: str) -> None:
         chat(client, url, screen)
         screen.begin("httpxr.Client: a ticker, with heartbeats between its events")
         ticker(client, url, screen)
+        screen.begin("httpxr.Client: subscribe() to a ticker whose connection breaks")
+        broken_ticker(client, url, screen)
 
     async def both() -> None:
         async with httpxr.AsyncClient() as client:
@@ -166,6 +187,11 @@ class Screen:
         sent = tick.pop("sent")
         values = "  ".join(str(value) for value in tick.values())
         self._line(sent, "33", f"tick   id={event.id}  event={event.event:5}  {values}")
+
+    def show_state(self, action: sse_proto.Action) -> None:
+        if isinstance(action, sse_proto.Wait):
+            note = f"lost; connecting again in {action.seconds * 1000:.0f} ms"
+            print(f"{'':20}{self._coloured('31', note)}", flush=True)
 
     def end(self) -> None:
         delays = sorted(self._delays)
@@ -231,9 +257,18 @@ class EventHandler(BaseHTTPRequestHandler):
         self._end()
 
     def do_GET(self) -> None:
-        """Send the ticks, and a comment as heartbeat between them."""
+        """Send the ticks after the client's last one, with heartbeats; break off if asked to."""
+        last = int(self.headers.get("Last-Event-ID", 0))
+        if last == len(TICKS):
+            self.send_response(204)  # there are no more
+            self.end_headers()
+            return
         self._start()
-        for number, (name, tick) in enumerate(TICKS, start=1):
+        for number, (name, tick) in enumerate(TICKS[last:], start=last + 1):
+            if self.path == "/broken" and number == last + 3:
+                self._send(b"data: the start of an event")
+                self.close_connection = True
+                return
             self._sleep(TICK_DELAY / 2)
             self._send(sse_proto.encode_comment("heartbeat"))
             self._sleep(TICK_DELAY / 2)
@@ -262,7 +297,3 @@ class EventHandler(BaseHTTPRequestHandler):
 def event(name: str = "message", id: str | None = None, /, **data: object) -> bytes:
     """Return an event with JSON data, as it is sent."""
     return sse_proto.encode(ServerSentEvent(event=name, data=json.dumps(data), id=id))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
