@@ -109,8 +109,8 @@ def _arguments(options: LiveOptions, pool: float | None) -> dict[str, Any]:
         "timeout": httpxr.Timeout(None, pool=pool),
     }
     for name in ("params", "data", "files", "json", "extensions"):
-        if options[name] is not None:  # type: ignore[literal-required]  # they are its keys
-            arguments[name] = options[name]  # type: ignore[literal-required]
+        if (value := options[name]) is not None:  # type: ignore[literal-required]  # they are its keys
+            arguments[name] = value
     if options["content"] is not None:
         arguments["content"] = whole_content(options["content"])
     return arguments
@@ -132,8 +132,8 @@ def _completed(request: httpxr.Request, client: AnyClient, options: LiveOptions)
     """Do to a captured request what httpxr does wrongly."""
     if request.url.userinfo:
         # It is in the Authorization header by now, and would be added a second time.
-        request.url = request.url.copy_with(userinfo=b"")  # type: ignore[call-arg]
-    headers = httpxr.Headers(options["headers"] or ())  # type: ignore[arg-type]
+        request.url = request.url.copy_with(userinfo=b"")  # type: ignore[call-arg]  # not in its stubs
+    headers = httpxr.Headers(options["headers"] or ())  # type: ignore[arg-type]  # as above
     if "cookie" not in headers and "cookie" not in client.headers:
         if "cookie" in request.headers:
             del request.headers["cookie"]

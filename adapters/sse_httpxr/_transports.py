@@ -122,7 +122,7 @@ class _Tap(httpxr.AsyncBaseTransport):
     """Transport that does not send, but takes the request away."""
 
     # Not a coroutine function: Ctrl-C may come between the call and what would await it.
-    def handle_async_request(  # type: ignore[override]
+    def handle_async_request(  # type: ignore[override]  # it never returns
         self, request: httpxr.Request
     ) -> httpxr.Response:
         raise _Marked(request)  # pragma: no cover, likewise

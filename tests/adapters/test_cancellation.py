@@ -256,7 +256,7 @@ async def test_a_task_cancelled_as_its_event_comes(server: RawServer) -> None:
         for _ in range(3):
             reading = asyncio.ensure_future(anext(events))
             other: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            other.add_done_callback(lambda _, task=reading: task.cancel())  # type: ignore[misc]
+            other.add_done_callback(lambda _, task=reading: task.cancel())  # type: ignore[misc]  # no type for `task`
             await asyncio.sleep(0)
             other.set_result(None)
             await asyncio.wait({reading})
