@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 3600
 VENV := .venv
 BIN := $(VENV)/bin
 
-TYPED := sse_proto adapters/sse_httpxr tests benchmarks
+TYPED := sse_proto adapters/sse_httpxr adapters/sse_httpx tests benchmarks examples
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench fuzz sanitize fmt clean lint types mypy basedpyright tests tests-core tests-adapters tests-pure
@@ -33,8 +33,11 @@ $(VENV)/.demo: $(SOURCES) | $(VENV)/.made
 	$(BIN)/python -m pip install --quiet --editable '.[httpxr]'
 	@touch $@
 
+# niquests brings a fork of urllib3 that by default takes the place of urllib3 itself; here both are
+# needed, to be told apart.
 $(VENV)/.dev: $(SOURCES) | $(VENV)/.made
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	URLLIB3_NO_OVERRIDE=1 PIP_NO_BINARY=urllib3-future \
+		$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $(VENV)/.demo $@
 
 # Other people's decoders, and what draws the plots.

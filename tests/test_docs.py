@@ -134,7 +134,10 @@ def test_code_runs(
 
 @pytest.mark.parametrize("block", named([block for block in BLOCKS if block.comment]))
 def test_other_code_is_valid(block: Block) -> None:
-    assert re.fullmatch(r"signature|not run: .+", block.comment)
+    kind, _, path = block.comment.partition("file: ")
+    if path:  # tested where it lies
+        assert block.code == (ROOT / path).read_text("utf-8")
+    assert re.fullmatch(r"|signature|not run: .+", kind)
     block.compiled({})
 
 
