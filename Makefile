@@ -9,13 +9,14 @@ BIN := $(VENV)/bin
 TYPED := sse_proto adapters/sse_httpxr adapters/sse_httpx tests benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz sanitize fmt clean lint types mypy basedpyright tests tests-core tests-adapters tests-pure
+.PHONY: help demo test bench fuzz oracle sanitize fmt clean lint types mypy basedpyright tests tests-core tests-adapters tests-pure
 
 help:
 	@echo "make demo      watch live streams, some ten seconds"
 	@echo "make test      lint, types, all tests with coverage"
 	@echo "make bench     conformance, decoders side by side, growth, the adapter, raw payloads, plots"
 	@echo "make fuzz      C against Python against the standard, FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make oracle    a browser and Node beside the decoder (needs chromium, node, npm)"
 	@echo "make sanitize  the tests of the decoder in C under ASan and UBSan (needs gcc)"
 	@echo "make fmt       format the code"
 	@echo "make clean     remove $(VENV) and everything that was built"
@@ -101,6 +102,11 @@ fuzz: $(VENV)/.dev
 		{ echo "no atheris for this Python: make clean, make fuzz PYTHON=python3.12"; exit 1; }
 	@mkdir -p $(VENV)/corpus
 	$(BIN)/python -m tests.fuzz.fuzz_decoder $(VENV)/corpus -max_total_time=$(FUZZ_SECONDS)
+
+# Chromium, eventsource-parser and Node are asked; docs/explanation/oracle.md is renewed. Fails on a
+# difference that tests/oracle/known.py does not have.
+oracle: $(VENV)/.dev
+	$(BIN)/python -m tests.oracle --npm $(VENV)/oracle
 
 sanitize: $(VENV)/.dev
 	PYTHON=$(CURDIR)/$(BIN)/python tests/sanitize.sh $(SANITIZE)
