@@ -92,7 +92,10 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.bench_decoder --json $(VENV)/decoder.json
 	$(BIN)/python -m benchmarks.bench_growth --json $(VENV)/growth.json
 	$(BIN)/python -m benchmarks.bench_adapter
+	$(BIN)/python -m benchmarks.bench_clients
 	$(BIN)/python -m benchmarks.bench_raw
+	$(BIN)/python -m benchmarks.reconnect_storm simulate
+	$(BIN)/python -m benchmarks.reconnect_real
 	$(BIN)/python -m benchmarks.plots $(VENV)/decoder.json $(VENV)/growth.json
 
 # atheris has wheels for some Pythons only; elsewhere it wants clang. The corpus that a run builds is

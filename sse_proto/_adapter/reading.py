@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, Protocol, TypeVar
 
 from sse_proto import EventTooLarge
 
@@ -44,6 +44,9 @@ class Reader(ABC, Generic[_R, _T]):
         objection: Called once when reading starts, with the response's status and content type:
             why it is not what it should be, or ``None``.
     """
+
+    _ends_with_errors: ClassVar[bool] = False
+    """Whether the chunks are over once getting one has raised, or was cancelled."""
 
     def __init__(
         self,
@@ -121,6 +124,11 @@ class Reader(ABC, Generic[_R, _T]):
             except EventTooLarge as error:
                 self.close()
                 raise self._refuse_event(error) from error
+            except BaseException as error:
+                if self._ends_with_errors:
+                    self._check_closed(error)
+                    self.close()
+                raise
         return self.items.popleft()
 
     async def anext(self) -> _T:
@@ -137,7 +145,20 @@ class Reader(ABC, Generic[_R, _T]):
             except EventTooLarge as error:
                 await self.aclose()
                 raise self._refuse_event(error) from error
+            except BaseException as error:
+                if self._ends_with_errors:
+                    self._check_closed(error)
+                    await self.aclose()
+                raise
         return self.items.popleft()
+
+    def start_of_body(self) -> bytes:
+        """Return the start of a body that is refused, with nothing read before."""
+        return self._start_of(self._open())[:BODY_BYTES]
+
+    async def astart_of_body(self) -> bytes:
+        """Return the start of an asynchronous body that is refused."""
+        return (await self._astart_of(self._aopen()))[:BODY_BYTES]
 
     def end(self) -> None:
         """Have no more items, whatever may follow."""
@@ -147,7 +168,7 @@ class Reader(ABC, Generic[_R, _T]):
     def _start(self) -> Iterator[bytes]:
         chunks = self._open()
         if (objection := self._objection(*self._head())) is not None:
-            body = self._start_of(chunks)
+            body = self._start_of(chunks)[:BODY_BYTES]
             self.close()
             raise self._refuse(objection, body)
         return chunks
@@ -155,7 +176,7 @@ class Reader(ABC, Generic[_R, _T]):
     async def _astart(self) -> AsyncIterator[bytes]:
         chunks = self._aopen()
         if (objection := self._objection(*self._head())) is not None:
-            body = await self._astart_of(chunks)
+            body = (await self._astart_of(chunks))[:BODY_BYTES]
             await self.aclose()
             raise self._refuse(objection, body)
         return chunks
@@ -169,7 +190,7 @@ class Reader(ABC, Generic[_R, _T]):
             raise self._refuse_event(error) from error
 
     def _refuse(self, objection: str, body: bytes) -> Exception:
-        text = body[:BODY_BYTES].decode("utf-8", "replace")
+        text = body.decode("utf-8", "replace")
         message = f"{objection}; the body begins {text!r}" if text else objection
         return self._fail(self._refusal(message, text))
 
@@ -194,6 +215,11 @@ class Reader(ABC, Generic[_R, _T]):
     def _close(self) -> None:
         if not self._is_over:
             self._is_over = self._is_closed = True
+
+    def _check_closed(self, error: BaseException) -> None:
+        """Raise that the stream was closed, by another task or thread, if this is why it failed."""
+        if self._is_closed and isinstance(error, Exception):
+            raise self._closed_error() from error
 
     def _raise_over(self, end: type[Exception]) -> NoReturn:
         if self._error is not None:

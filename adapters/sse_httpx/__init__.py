@@ -1,0 +1,25 @@
+"""Live Server-Sent Events on httpx and httpx2, sync and async, on asyncio and trio."""
+
+from sse_proto import ReconnectPolicy, ServerSentEvent
+
+from ._api import aconnect_sse, connect_sse
+from ._errors import SSEError
+from ._json import aiter_json, iter_json
+from ._library import check_installed
+from ._source import EventSource
+from ._subscribe import asubscribe, subscribe
+
+__all__ = [
+    "EventSource",
+    "ReconnectPolicy",
+    "SSEError",
+    "ServerSentEvent",
+    "aconnect_sse",
+    "aiter_json",
+    "asubscribe",
+    "connect_sse",
+    "iter_json",
+    "subscribe",
+]
+
+check_installed()

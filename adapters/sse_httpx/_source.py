@@ -1,0 +1,43 @@
+"""`EventSource`: the events of a response of httpx's or httpx2's, live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sse_proto._adapter.source import BaseEventSource
+from sse_proto._response import why_no_event_stream
+
+from ._reader import Reader
+from ._types import R
+
+if TYPE_CHECKING:
+    from sse_proto import ServerSentEvent, SSEDecoder
+
+__all__ = ["EventSource"]
+
+
+class EventSource(BaseEventSource[R]):
+    """The events of an open response, each in the caller's hands when its bytes arrive.
+
+    Iterate it with ``for`` or ``async for``, or call `iter_sse` or `aiter_sse`: as the response is.
+    The position is the response's: a loop that was left can be followed by another one, and no
+    event is lost between them.
+
+    Args:
+        response: From `connect_sse`, from ``client.stream`` or ``client.send(..., stream=True)``,
+            or built of bytes or an iterator. One that was read before gives its events all at once.
+        decoder: A new decoder, for limits and options, or with a ``last_event_id``.
+
+    Iterating raises, with errors of the library that the response is of:
+        SSEError: The status is not 200, or the content type not ``text/event-stream``; or an
+            event is larger than the decoder allows. The connection is closed then.
+        ReadTimeout, ReadError, RemoteProtocolError, DecodingError: No byte came within the timeout,
+            the connection broke, or the body is malformed, after the events that were complete
+            before. The connection is closed then.
+        StreamClosed: The stream was closed before its end, also by one of the former, or by a
+            cancelled task.
+        TypeError: ``for`` over an asynchronous response, or ``async for`` over a sync one.
+    """
+
+    def _new_reader(self, response: R, decoder: SSEDecoder) -> Reader[R, ServerSentEvent]:
+        return Reader(response, decoder, why_no_event_stream)

@@ -1,0 +1,1215 @@
+"""What every adapter does alike: one table of behaviour, over each adapter, library and event loop.
+
+A test here is an ``async def`` that takes the fixture ``driver``. Where the driver is a sync one,
+nothing in it ever suspends, and it runs to its end without an event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import importlib
+import importlib.util
+import inspect
+import json
+import ssl
+import threading
+import time
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+
+import pytest
+
+from sse_proto import EventTooLarge, ServerSentEvent, SSEDecoder
+from tests.adapters.harness import event, sends
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.servers import Exchange, Handler, RawServer, TlsFiles
+
+_T = TypeVar("_T")
+
+TIMEOUT: Final = 10.0
+# Seconds from the end of a stream until the server has seen it.
+PROMPT: Final = 0.25
+# Seconds that a server waits before a reset, which would overtake what it has sent just before.
+SETTLE: Final = 0.02
+NDJSON: Final = "application/x-ndjson"
+EVENT_STREAM: Final = "text/event-stream"
+
+# -- drivers --------------------------------------------------------------------------------------
+
+
+class Stream:
+    """An open stream, for sync and asynchronous sources alike."""
+
+    def __init__(self, driver: Driver, source: Any, items: str) -> None:
+        self.source: Final = source
+        self._driver: Final = driver
+        self._name: Final = items
+        self.restart()
+
+    @property
+    def response(self) -> Any:
+        return self.source.response
+
+    def restart(self) -> None:
+        """Go on with another iterator of the same source."""
+        self._items = self._driver.items(self.source, self._name)
+
+    async def next(self) -> Any:
+        """Return the next item.
+
+        Raises:
+            StopAsyncIteration: There is none any more.
+        """
+        return await self._driver.next(self._items)
+
+    async def rest(self) -> list[Any]:
+        items: list[Any] = []
+        try:
+            while True:
+                items.append(await self.next())
+        except StopAsyncIteration:
+            return items
+
+    async def close(self) -> None:
+        await self._driver.close(self.source)
+
+
+class Driver(ABC):
+    """Runs tests with one adapter, on one library, sync or on one event loop."""
+
+    is_async: bool = True
+
+    def __init__(self, adapter: str, library: str) -> None:
+        self.library: Final[Any] = importlib.import_module(library)
+        self.adapter: Final[Any] = importlib.import_module(adapter)
+        self.is_httpxr: Final = library == "httpxr"
+
+    @abstractmethod
+    def run(self, test: Coroutine[Any, Any, None]) -> None:
+        """Run a test to its end."""
+
+    async def within(self, seconds: float, coroutine: Coroutine[Any, Any, Any]) -> bool:
+        """Return whether a coroutine ends in time, and cancel it otherwise."""
+        raise NotImplementedError
+
+    async def blocking(self, function: Callable[..., _T], *args: Any) -> _T:
+        """Call a function that blocks, with the event loop running."""
+        raise NotImplementedError
+
+    def error(self, name: str) -> type[Exception]:
+        """Return the library's exception of this name, or the adapter's ``SSEError``."""
+        owner = self.adapter if name == "SSEError" else self.library
+        return cast("type[Exception]", getattr(owner, name))
+
+    def items(self, source: Any, name: str) -> Any:
+        return getattr(source, f"a{name}" if self.is_async else name)()
+
+    def items_of(self, response: Any) -> Any:
+        """Return ``iter_json(response)`` or ``aiter_json(response)``."""
+        return getattr(self.adapter, "aiter_json" if self.is_async else "iter_json")(response)
+
+    async def next(self, items: Any) -> Any:
+        return await anext(items)
+
+    async def close(self, source: Any) -> None:
+        await source.aclose()
+
+    @asynccontextmanager
+    async def client(self, **settings: Any) -> AsyncGenerator[Any]:
+        async with self.library.AsyncClient(**settings) as client:
+            yield client
+
+    @asynccontextmanager
+    async def connect(
+        self, client: Any, method: str, url: str, *, items: str = "iter_sse", **call: Any
+    ) -> AsyncGenerator[Stream]:
+        async with self.adapter.aconnect_sse(client, method, url, **call) as source:
+            yield Stream(self, source, items)
+
+    @asynccontextmanager
+    async def open(self, method: str, url: str, **call: Any) -> AsyncGenerator[Stream]:
+        """Connect with a client of its own."""
+        async with self.client() as client, self.connect(client, method, url, **call) as stream:
+            yield stream
+
+    def source(self, response: Any) -> Stream:
+        """Return the events of a response that was opened in another way."""
+        return Stream(self, self.adapter.EventSource(response), "iter_sse")
+
+    def trust(self, ca_pem: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a client's settings and a call's arguments, to trust an authority."""
+        if self.is_httpxr:
+            return {"verify": str(ca_pem)}, {}
+        return {"verify": ssl.create_default_context(cafile=str(ca_pem))}, {}
+
+    async def wait_for_close(self, server: RawServer) -> float:
+        """Wait until the server has seen the close; return when."""
+        return await self.blocking(server.wait_for_close, TIMEOUT)
+
+
+class SyncDriver(Driver):
+    is_async = False
+
+    def run(self, test: Coroutine[Any, Any, None]) -> None:
+        with pytest.raises(StopIteration):
+            test.send(None)
+
+    async def blocking(self, function: Callable[..., _T], *args: Any) -> _T:
+        return function(*args)
+
+    async def next(self, items: Any) -> Any:
+        try:
+            return next(items)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def close(self, source: Any) -> None:
+        source.close()
+
+    @asynccontextmanager
+    async def client(self, **settings: Any) -> AsyncGenerator[Any]:
+        with self.library.Client(**settings) as client:
+            yield client
+
+    @asynccontextmanager
+    async def connect(
+        self, client: Any, method: str, url: str, *, items: str = "iter_sse", **call: Any
+    ) -> AsyncGenerator[Stream]:
+        with self.adapter.connect_sse(client, method, url, **call) as source:
+            yield Stream(self, source, items)
+
+    def trust(self, ca_pem: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        if self.is_httpxr:
+            return {}, {"transport": self.library.AsyncClient(verify=str(ca_pem))}
+        return super().trust(ca_pem)
+
+
+class AsyncioDriver(Driver):
+    def run(self, test: Coroutine[Any, Any, None]) -> None:
+        async def main() -> None:
+            await test
+            gc.collect()
+            for _ in range(100):  # the event loop ends generators that were left to it
+                await asyncio.sleep(0)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+        asyncio.run(main())
+
+    async def within(self, seconds: float, coroutine: Coroutine[Any, Any, Any]) -> bool:
+        try:
+            await asyncio.wait_for(coroutine, seconds)
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+    async def blocking(self, function: Callable[..., _T], *args: Any) -> _T:
+        return await asyncio.to_thread(function, *args)
+
+
+class TrioDriver(Driver):
+    def __init__(self, adapter: str, library: str) -> None:
+        super().__init__(adapter, library)
+        self._trio: Final[Any] = importlib.import_module("trio")
+
+    def run(self, test: Coroutine[Any, Any, None]) -> None:
+        async def main() -> None:
+            await test
+            gc.collect()  # trio warns of generators that were left to it
+            await self._trio.sleep(0)
+
+        self._trio.run(main)
+
+    async def within(self, seconds: float, coroutine: Coroutine[Any, Any, Any]) -> bool:
+        with self._trio.move_on_after(seconds) as scope:
+            await coroutine
+        return not scope.cancelled_caught
+
+    async def blocking(self, function: Callable[..., _T], *args: Any) -> _T:
+        result: _T = await self._trio.to_thread.run_sync(function, *args)
+        return result
+
+
+DRIVERS: Final[dict[str, tuple[type[Driver], str, str]]] = {
+    "httpxr-sync": (SyncDriver, "sse_httpxr", "httpxr"),
+    "httpxr-asyncio": (AsyncioDriver, "sse_httpxr", "httpxr"),
+    "httpx-sync": (SyncDriver, "sse_httpx", "httpx"),
+    "httpx-asyncio": (AsyncioDriver, "sse_httpx", "httpx"),
+    "httpx-trio": (TrioDriver, "sse_httpx", "httpx"),
+    "httpx2-sync": (SyncDriver, "sse_httpx", "httpx2"),
+    "httpx2-asyncio": (AsyncioDriver, "sse_httpx", "httpx2"),
+    "httpx2-trio": (TrioDriver, "sse_httpx", "httpx2"),
+}
+
+
+@pytest.fixture(params=list(DRIVERS.values()), ids=list(DRIVERS))
+def driver(request: pytest.FixtureRequest) -> Driver:
+    """Each adapter in each of its modes."""
+    return _made(request.param)
+
+
+@pytest.fixture(
+    params=[made for name, made in DRIVERS.items() if "sync" not in name.split("-")],
+    ids=[name for name in DRIVERS if "sync" not in name.split("-")],
+)
+def async_driver(request: pytest.FixtureRequest) -> Driver:
+    """The asynchronous ones of them."""
+    return _made(request.param)
+
+
+def _made(made: tuple[type[Driver], str, str]) -> Driver:
+    cls, adapter, library = made
+    pytest.importorskip(library)
+    if cls is TrioDriver:
+        pytest.importorskip("trio")
+    return cls(adapter, library)
+
+
+def driven(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Make a test of a coroutine function, for the driver to run."""
+
+    @functools.wraps(test)
+    def run(**fixtures: Any) -> None:
+        driver = fixtures.get("driver") or fixtures["async_driver"]
+        driver.run(test(**fixtures))
+
+    return run
+
+
+# -- streams that are read to their end, or to their error ----------------------------------------
+
+
+class Case(NamedTuple):
+    """What a server does, and what comes of it."""
+
+    handler: Handler
+    events: list[ServerSentEvent]
+    error: str | tuple[str, str] = ""
+    """The exception's name after the events: one for all, or that of httpx and httpx2, and that of
+    httpxr, which has one for all broken bodies."""
+    message: str = ""
+    call: Callable[[Driver], dict[str, Any]] = lambda _: {}
+    is_closed: bool = False
+    """Whether the server waits for the client to close."""
+
+
+def of(*data: str) -> list[ServerSentEvent]:
+    return [ServerSentEvent(data=item) for item in data]
+
+
+def dripping(body: bytes, size: int = 1) -> Handler:
+    """Return a handler that sends a body in chunks of this size, which stay chunks on the way."""
+
+    def handle(exchange: Exchange) -> None:
+        exchange.start()
+        for at in range(0, len(body), size):
+            exchange.send(body[at : at + size])
+            time.sleep(0.001)
+
+    return handle
+
+
+def answers(
+    body: bytes = b"", status: int = 200, content_type: str | None = EVENT_STREAM
+) -> Handler:
+    def handle(exchange: Exchange) -> None:
+        exchange.start(status, content_type=content_type)
+        if body:
+            exchange.send(body)
+
+    return handle
+
+
+def close_ends(exchange: Exchange) -> None:
+    exchange.start(framing="close")
+    exchange.send(event("1"))
+    exchange.send(event("2") + b"data: unfinished\n")
+
+
+def length_ends(exchange: Exchange) -> None:
+    exchange.start(framing=len(event("1") + event("2")))
+    exchange.send(event("1"))
+    exchange.send(event("2"))
+
+
+def silent(exchange: Exchange) -> None:
+    exchange.wait_closed(TIMEOUT)
+
+
+def gone(exchange: Exchange) -> None:
+    exchange.truncate()
+
+
+def in_circles(exchange: Exchange) -> None:
+    exchange.respond(307, [("Location", "/")])
+
+
+def reset(exchange: Exchange) -> None:
+    exchange.start()
+    exchange.send(event("1") + event("2") + b"data: unfinished\n")
+    exchange.stalled(SETTLE)
+    exchange.reset()
+
+
+def truncated(exchange: Exchange) -> None:
+    exchange.start()
+    exchange.send(event("1"))
+    exchange.send(event("2") + b"data: unfinished\n")
+    exchange.truncate()
+
+
+def shorter_than_promised(exchange: Exchange) -> None:
+    exchange.start(framing=1000)
+    exchange.send(event("1") + event("2") + b"data: unfinished\n")
+    exchange.truncate()
+
+
+def malformed(exchange: Exchange) -> None:
+    exchange.start()
+    exchange.send(event("1") + event("2"))
+    exchange.stalled(SETTLE)
+    exchange.send_raw(b"not a size\r\n")
+    exchange.wait_closed(TIMEOUT)
+
+
+def too_large(exchange: Exchange) -> None:
+    exchange.start()
+    for chunk in (event("1") + event("2"), b"data: " + b"x" * 200, b"x"):
+        exchange.send(chunk)
+        exchange.stalled(SETTLE)
+    exchange.wait_closed(TIMEOUT)
+
+
+def stalling_refusal(exchange: Exchange) -> None:
+    exchange.start(500, content_type="text/plain")
+    exchange.send(b"over")
+    exchange.stalled(0.1)
+    exchange.send(b"loaded")
+    exchange.wait_closed(TIMEOUT)
+
+
+def broken_refusal(exchange: Exchange) -> None:
+    exchange.start(500, content_type="text/plain")
+    exchange.send(b"overloa")
+    exchange.truncate()
+
+
+def endless_refusal(exchange: Exchange) -> None:
+    exchange.start(500, content_type="text/plain")
+    while True:
+        exchange.send(b"x" * 100)
+
+
+def impatient(driver: Driver) -> dict[str, Any]:
+    return {"timeout": driver.library.Timeout(5.0, read=0.1)}
+
+
+def very_impatient(_: Driver) -> dict[str, Any]:
+    return {"timeout": 0.1}
+
+
+def limited(_: Driver) -> dict[str, Any]:
+    return {"decoder": SSEDecoder(max_event_size=100)}
+
+
+def resuming(_: Driver) -> dict[str, Any]:
+    return {"decoder": SSEDecoder(last_event_id="a", dispatch_empty=True)}
+
+
+FIELDS: Final = (
+    "\ufeff: hi\r\nid: 7\r\nevent: größe\r\nretry: 9\r\ndata: ü\r\ndata: €\r\n\r\n"
+    "data: 🚀\r\rid\ndata\n\n"
+).encode()
+FIELDS_EVENTS: Final = [
+    ServerSentEvent("größe", "ü\n€", "7", 9),
+    ServerSentEvent("message", "🚀", "7"),
+    ServerSentEvent("message", "", ""),
+]
+EXPECTED_TYPE: Final = "expected content type 'text/event-stream', got status 200 with"
+
+CASES: Final[dict[str, Case]] = {
+    "an event a chunk": Case(sends("1", "2", "3"), of("1", "2", "3")),
+    "many events a chunk": Case(answers(event("1") * 300), of("1") * 300),
+    "a byte a chunk": Case(dripping(FIELDS), FIELDS_EVENTS),
+    "two bytes a chunk": Case(dripping(FIELDS, 2), FIELDS_EVENTS),
+    "all in a chunk": Case(answers(FIELDS), FIELDS_EVENTS),
+    "heartbeats": Case(answers(b": hi\n\n" * 3 + event("1") + b":\n\n"), of("1")),
+    "invalid UTF-8": Case(answers(b"data: \xff\xe2\x82\n\n"), of("\ufffd\ufffd")),
+    "parameters of the type": Case(
+        answers(event("1"), content_type="Text/Event-Stream ; charset=latin-1"), of("1")
+    ),
+    "an empty body": Case(answers(), []),
+    "the end of the connection ends the body": Case(close_ends, of("1", "2")),
+    "the length ends the body": Case(length_ends, of("1", "2")),
+    "an unfinished event is discarded": Case(
+        answers(event("1") + b"id: 2\ndata: unfinished\n"), of("1")
+    ),
+    "a decoder with options": Case(
+        answers(b"event: done\n\n"), [ServerSentEvent("done", "", "a")], call=resuming
+    ),
+    "a large event": Case(answers(event("x" * 1_000_000)), of("x" * 1_000_000)),
+    # what goes wrong on the way
+    "a reset": Case(reset, of("1", "2"), "ReadError"),
+    "a truncated body": Case(truncated, of("1", "2"), ("RemoteProtocolError", "ReadError")),
+    "a body shorter than promised": Case(
+        shorter_than_promised, of("1", "2"), ("RemoteProtocolError", "ReadError")
+    ),
+    "a malformed body": Case(
+        malformed, of("1", "2"), ("RemoteProtocolError", "ReadError"), is_closed=True
+    ),
+    "a stall": Case(
+        sends("1", "2", hold=True), of("1", "2"), "ReadTimeout", call=impatient, is_closed=True
+    ),
+    "no response in time": Case(
+        silent,
+        [],
+        "ReadTimeout",
+        call=very_impatient,
+        is_closed=True,
+    ),
+    "no response": Case(gone, [], "TransportError"),
+    "an event that is too large": Case(
+        too_large,
+        of("1", "2"),
+        "SSEError",
+        "event stream refused: unfinished event holds",
+        call=limited,
+        is_closed=True,
+    ),
+    # what is no event stream
+    "status 204": Case(
+        answers(status=204, content_type=None),
+        [],
+        "SSEError",
+        "expected status 200, got status 204 with no content type",
+    ),
+    "status 201": Case(
+        answers(event("1"), 201),
+        [],
+        "SSEError",
+        "expected status 200, got status 201 with content type 'text/event-stream';"
+        r" the body begins 'data: 1\n\n'",
+    ),
+    "status 500": Case(
+        stalling_refusal,
+        [],
+        "SSEError",
+        "expected status 200, got status 500 with content type 'text/plain';"
+        " the body begins 'overloaded'",
+        is_closed=True,
+    ),
+    "another type": Case(
+        answers(b"<p>", content_type="text/html; charset=utf-8"),
+        [],
+        "SSEError",
+        f"{EXPECTED_TYPE} content type 'text/html; charset=utf-8'; the body begins '<p>'",
+    ),
+    "no type": Case(
+        answers(event("1"), content_type=None), [], "SSEError", f"{EXPECTED_TYPE} no content type;"
+    ),
+    "a long answer": Case(
+        endless_refusal,
+        [],
+        "SSEError",
+        "the body begins '" + "x" * 1024 + "'",
+        is_closed=True,
+    ),
+    "a broken answer": Case(broken_refusal, [], "SSEError", "the body begins 'overloa'"),
+    "a redirect to nowhere": Case(answers(b"no", 302), [], "SSEError", "got status 302"),
+    "redirects without end": Case(in_circles, [], "TooManyRedirects"),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+@driven
+async def test_case(driver: Driver, server: RawServer, case: Case) -> None:
+    server.route("/", case.handler)
+    received: list[ServerSentEvent] = []
+    error: Exception | None = None
+    started = time.perf_counter()
+    async with driver.client() as client:
+        try:
+            async with driver.connect(client, "GET", server.url(), **case.call(driver)) as stream:
+                try:
+                    while True:
+                        received.append(await stream.next())
+                except StopAsyncIteration:
+                    pass
+        except Exception as raised:
+            error = raised
+        if case.is_closed:
+            await driver.wait_for_close(server)
+    assert received == case.events
+    assert time.perf_counter() - started < 3
+    if not case.error:
+        assert error is None
+        return
+    both = case.error if isinstance(case.error, tuple) else (case.error, case.error)
+    assert isinstance(error, driver.error(both[driver.is_httpxr])), repr(error)
+    # Also what is ours is an error of the client's library, and knows its request.
+    assert isinstance(error, driver.error("RequestError"))
+    assert str(cast("Any", error).request.url) == server.url()
+    assert case.message in str(error)
+
+
+@driven
+async def test_a_refusal_has_all_that_is_known(driver: Driver, server: RawServer) -> None:
+    server.route("/", lambda exchange: exchange.respond(404, body=b"nothing here"))
+    async with driver.open("GET", server.url()) as stream:
+        assert stream.response.status_code == 404  # judged when iterating starts
+        for _ in range(2):
+            with pytest.raises(driver.adapter.SSEError) as raised:
+                await stream.next()
+            error: Any = raised.value
+            assert isinstance(error, driver.library.TransportError)
+            assert error.status_code == 404
+            assert error.content_type == "text/plain"
+            assert error.body == "nothing here"
+            assert error.response is stream.response
+            assert str(error.request.url) == server.url()
+            stream.restart()
+
+
+@driven
+async def test_an_event_too_large_has_its_reason(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1", "x" * 200, hold=True))
+    async with driver.open("GET", server.url(), **limited(driver)) as stream:
+        assert (await stream.next()).data == "1"
+        with pytest.raises(driver.adapter.SSEError, match="limit is 100 bytes") as raised:
+            await stream.next()
+        assert isinstance(raised.value.__cause__, EventTooLarge)
+        error: Any = raised.value
+        assert (error.response, error.status_code, error.body) == (None, None, "")
+        await driver.wait_for_close(server)
+        with pytest.raises(driver.adapter.SSEError) as again:
+            await stream.next()
+        assert again.value is raised.value
+
+
+# -- live -----------------------------------------------------------------------------------------
+
+
+class Gate:
+    """Lets a server go on when the test has what was sent before."""
+
+    def __init__(self) -> None:
+        self._steps = threading.Semaphore(0)
+        self.opened = 0
+
+    def open(self) -> None:
+        self.opened += 1
+        self._steps.release()
+
+    def wait(self) -> None:
+        assert self._steps.acquire(timeout=TIMEOUT), "what was sent has not arrived"
+
+
+async def expect_live(stream: Stream, gate: Gate) -> None:
+    for number in range(3):
+        assert (await stream.next()).data == str(number)
+        assert gate.opened == number
+        gate.open()
+    assert await stream.rest() == []
+
+
+@driven
+async def test_an_event_is_there_before_the_next_is_sent(driver: Driver, server: RawServer) -> None:
+    gate = Gate()
+
+    @server.route("/")
+    def stepwise(exchange: Exchange) -> None:
+        exchange.start()
+        for number in range(3):
+            exchange.send(event(str(number)))
+            gate.wait()
+
+    async with driver.open("GET", server.url()) as stream:
+        await expect_live(stream, gate)
+
+
+@driven
+async def test_a_compressed_stream_is_live(driver: Driver, server: RawServer) -> None:
+    gate = Gate()
+
+    @server.route("/")
+    def stepwise(exchange: Exchange) -> None:
+        assert "gzip" in (exchange.header("accept-encoding") or "")
+        gzip = zlib.compressobj(wbits=31)
+        exchange.start(headers=[("Content-Encoding", "gzip")])
+        for number in range(3):
+            exchange.send(gzip.compress(event(str(number))) + gzip.flush(zlib.Z_SYNC_FLUSH))
+            gate.wait()
+        exchange.send(gzip.flush())
+
+    async with driver.open("GET", server.url()) as stream:
+        await expect_live(stream, gate)
+
+
+# Where the decompressor fails, httpx leaves the generators below to the garbage collector.
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@driven
+async def test_a_malformed_compressed_stream_is_closed(driver: Driver, server: RawServer) -> None:
+    @server.route("/")
+    def malformed(exchange: Exchange) -> None:
+        gzip = zlib.compressobj(wbits=31)
+        exchange.start(headers=[("Content-Encoding", "gzip")])
+        exchange.send(gzip.compress(event("1")) + gzip.flush(zlib.Z_SYNC_FLUSH))
+        exchange.stalled(SETTLE)
+        exchange.send(b"\xff" * 64)
+        exchange.wait_closed(TIMEOUT)
+
+    name = "ReadError" if driver.is_httpxr else "DecodingError"
+    async with driver.open("GET", server.url()) as stream:
+        assert (await stream.next()).data == "1"
+        with pytest.raises(driver.error(name)):
+            await stream.next()
+        await driver.wait_for_close(server)
+        with pytest.raises(driver.error("StreamClosed")):
+            await stream.next()
+
+
+@driven
+async def test_tls_is_live(driver: Driver, tls_server: RawServer, tls: TlsFiles) -> None:
+    gate = Gate()
+
+    @tls_server.route("/")
+    def stepwise(exchange: Exchange) -> None:
+        exchange.start()
+        for number in range(3):
+            exchange.send(event(str(number)))
+            gate.wait()
+
+    settings, call = driver.trust(tls.ca_pem)
+    async with driver.client(**settings) as client:
+        async with driver.connect(client, "GET", tls_server.url(), **call) as stream:
+            await expect_live(stream, gate)
+    async with driver.client() as client:
+        with pytest.raises(driver.error("ConnectError")):
+            async with driver.connect(client, "GET", tls_server.url()):
+                pass
+
+
+# -- requests -------------------------------------------------------------------------------------
+
+
+@driven
+async def test_headers_are_added_where_there_are_none(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1"))
+    headers = driver.library.Headers({"X-Own": "a"})
+    plain = {"Accept": "application/json", "Last-Event-ID": "7"}
+    async with driver.client(headers={"Accept": "of the client", "X-Client": "b"}) as client:
+        for given in (headers, plain, list(plain.items())):
+            async with driver.connect(client, "GET", server.url(), headers=given) as stream:
+                assert len(await stream.rest()) == 1
+    assert dict(headers) == {"x-own": "a"}
+    assert plain == {"Accept": "application/json", "Last-Event-ID": "7"}
+    first, *others = server.requests
+    assert first.header_values("accept") == ["text/event-stream"]
+    assert first.header_values("cache-control") == ["no-store"]
+    assert (first.header("x-own"), first.header("x-client")) == ("a", "b")
+    for other in others:
+        assert other.header_values("accept") == ["application/json"]
+        assert other.header_values("cache-control") == ["no-store"]
+        assert other.header("last-event-id") == "7"
+
+
+@driven
+async def test_the_request_is_as_the_client_makes_it(driver: Driver, server: RawServer) -> None:
+    server.route("/base/chat", sends("1"))
+    settings = {
+        "base_url": server.url("/base/"),
+        "params": {"a": "1"},
+        "cookies": {"c": "1"},
+        "auth": ("user", "secret"),
+    }
+    async with driver.client(**settings) as client:
+        async with driver.connect(
+            client, "POST", "chat", json={"stream": True}, params={"b": "2"}
+        ) as stream:
+            assert len(await stream.rest()) == 1
+        async with driver.connect(
+            client, "POST", "chat", content=b"raw", auth=None, cookies={"d": "2"}
+        ) as stream:
+            assert len(await stream.rest()) == 1
+        async with driver.connect(client, "POST", "chat", data={"e": "3"}) as stream:
+            assert len(await stream.rest()) == 1
+    first, second, third = server.requests
+    assert first.method == "POST"
+    assert first.query == {"a": ["1"], "b": ["2"]}
+    assert json.loads(first.body) == {"stream": True}
+    assert first.header("content-type") == "application/json"
+    assert (first.header("cookie"), first.header("accept")) == ("c=1", "text/event-stream")
+    assert (first.header("authorization") or "").startswith("Basic ")
+    assert (second.body, second.header("authorization")) == (b"raw", None)
+    assert sorted((second.header("cookie") or "").split("; ")) == ["c=1", "d=2"]
+    assert third.body == b"e=3"
+
+
+@driven
+async def test_redirects_are_followed_with_headers(driver: Driver, server: RawServer) -> None:
+    server.route("/", lambda exchange: exchange.respond(307, [("Location", "/next")], b"moved"))
+    server.route("/next", sends("1"))
+    headers = {"Authorization": "Bearer a", "X-Own": "b"}
+    async with driver.open(
+        "POST", server.url(), headers=headers, json={"n": 1}, follow_redirects=True
+    ) as stream:
+        assert [item.data for item in await stream.rest()] == ["1"]
+        assert str(stream.response.url) == server.url("/next")
+        assert [old.status_code for old in stream.response.history] == [307]
+    first, second = server.requests
+    for name in ("authorization", "x-own", "accept", "cache-control", "content-type"):
+        assert second.header_values(name) == first.header_values(name) != []
+    assert (second.method, second.body) == ("POST", first.body)
+
+
+@driven
+async def test_redirects_are_followed_if_not_otherwise_said(
+    driver: Driver, server: RawServer
+) -> None:
+    server.route("/", lambda exchange: exchange.respond(301, [("Location", "/next")]))
+    server.route("/next", sends("1"))
+    async with driver.client(follow_redirects=False) as client:
+        async with driver.connect(client, "GET", server.url()) as stream:
+            assert [item.data for item in await stream.rest()] == ["1"]
+        async with driver.connect(client, "GET", server.url(), follow_redirects=False) as stream:
+            with pytest.raises(driver.adapter.SSEError, match="got status 301"):
+                await stream.next()
+
+
+@pytest.mark.parametrize("given", ["header", "auth", "URL", "client"])
+@driven
+async def test_credentials_do_not_cross_origins(
+    driver: Driver, server: RawServer, other_server: RawServer, given: str
+) -> None:
+    server.route("/", lambda exchange: exchange.respond(307, [("Location", other_server.url())]))
+    other_server.route("/", sends("1"))
+    url = server.url()
+    settings: dict[str, Any] = {}
+    call: dict[str, Any] = {}
+    if given == "header":
+        call = {"headers": {"Authorization": "Bearer secret"}}
+    elif given == "auth":
+        call = {"auth": ("user", "secret")}
+    elif given == "URL":
+        url = url.replace("//", "//user:secret@")
+    else:
+        settings = {"headers": {"Authorization": "Bearer secret"}}
+    async with driver.client(**settings) as client:
+        async with driver.connect(client, "GET", url, **call) as stream:
+            assert [item.data for item in await stream.rest()] == ["1"]
+    assert server.requests[0].header("authorization")
+    assert other_server.requests[0].header("authorization") is None
+
+
+@driven
+async def test_the_wrong_client_is_refused(driver: Driver) -> None:
+    wrong: Any
+    other = driver.library.Client() if driver.is_async else driver.library.AsyncClient()
+    for wrong in (other, None, "client"):
+        with pytest.raises(TypeError):
+            async with driver.connect(wrong, "GET", "http://127.0.0.1:1/"):
+                pass
+
+
+# -- the end --------------------------------------------------------------------------------------
+
+
+async def after_what_had_arrived(stream: Stream) -> None:
+    """Iterate over what came with earlier events in one chunk, and once more."""
+    while True:
+        await stream.next()
+
+
+@driven
+async def test_leaving_unread_closes(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1", hold=True))
+    async with driver.client() as client:
+        async with driver.connect(client, "GET", server.url()):
+            pass
+        left = time.perf_counter()
+        assert await driver.wait_for_close(server) - left < PROMPT
+
+
+@driven
+async def test_leaving_early_closes(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1", "2", "3", hold=True))
+    async with driver.client() as client:
+        async with driver.connect(client, "GET", server.url()) as stream:
+            assert (await stream.next()).data == "1"
+        left = time.perf_counter()
+        assert await driver.wait_for_close(server) - left < PROMPT
+        with pytest.raises(driver.error("StreamClosed")):
+            await after_what_had_arrived(stream)
+
+
+@driven
+async def test_leaving_a_busy_stream_closes(driver: Driver, server: RawServer) -> None:
+    @server.route("/")
+    def busy(exchange: Exchange) -> None:
+        exchange.start()
+        while True:
+            exchange.send(event("1") * 10)
+
+    async with driver.client() as client:
+        async with driver.connect(client, "GET", server.url()) as stream:
+            assert (await stream.next()).data == "1"
+        left = time.perf_counter()
+        assert await driver.wait_for_close(server) - left < PROMPT
+
+
+async def fail_at_first_event(driver: Driver, client: Any, url: str) -> None:
+    async with driver.connect(client, "GET", url) as stream:
+        assert (await stream.next()).data == "1"
+        raise ZeroDivisionError
+
+
+@driven
+async def test_an_exception_in_the_block_closes(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1", hold=True))
+    async with driver.client() as client:
+        with pytest.raises(ZeroDivisionError):
+            await fail_at_first_event(driver, client, server.url())
+        left = time.perf_counter()
+        assert await driver.wait_for_close(server) - left < PROMPT
+
+
+@driven
+async def test_closing_by_hand_closes(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1", "2", hold=True))
+    async with driver.open("GET", server.url()) as stream:
+        assert (await stream.next()).data == "1"
+        left = time.perf_counter()
+        await stream.close()
+        assert await driver.wait_for_close(server) - left < PROMPT
+        await stream.close()
+        stream.restart()
+        with pytest.raises(driver.error("StreamClosed")):
+            await after_what_had_arrived(stream)
+
+
+@driven
+async def test_closing_an_iterator_closes(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1", "2", hold=True))
+    for name in ("iter_sse", "iter_json"):
+        async with driver.open("GET", server.url()) as stream:
+            items = driver.items(stream.source, name)
+            await driver.next(items)
+            left = time.perf_counter()
+            await driver.close(items)
+            assert await driver.wait_for_close(server) - left < PROMPT
+
+
+@driven
+async def test_after_the_end_closing_changes_nothing(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1"))
+    async with driver.open("GET", server.url()) as stream:
+        assert len(await stream.rest()) == 1
+        await stream.close()
+        assert await stream.rest() == []
+    assert await stream.rest() == []
+
+
+@driven
+async def test_the_connection_of_a_stream_that_ended_is_used_again(
+    driver: Driver, server: RawServer
+) -> None:
+    server.route("/", sends("1"))
+    async with driver.client() as client:
+        for _ in range(3):
+            async with driver.connect(client, "GET", server.url()) as stream:
+                assert len(await stream.rest()) == 1
+    assert server.connections <= 2  # httpxr is sometimes late
+
+
+@driven
+async def test_after_a_fault_iterating_says_so(driver: Driver, server: RawServer) -> None:
+    server.route("/", reset)
+    async with driver.open("GET", server.url()) as stream:
+        assert [(await stream.next()).data for _ in range(2)] == ["1", "2"]
+        with pytest.raises(driver.error("ReadError")):
+            await stream.next()
+        for _ in range(2):
+            with pytest.raises(driver.error("StreamClosed")):
+                await stream.next()
+            stream.restart()
+
+
+@driven
+async def test_after_a_timeout_nothing_is_lost_in_silence(
+    driver: Driver, server: RawServer
+) -> None:
+    server.route("/", sends("1", hold=True))
+    async with driver.open("GET", server.url(), **impatient(driver)) as stream:
+        assert (await stream.next()).data == "1"
+        with pytest.raises(driver.error("ReadTimeout")):
+            await stream.next()
+        # Over httpxr the stream may go on; httpx has closed it.
+        with pytest.raises(driver.error("ReadTimeout" if driver.is_httpxr else "StreamClosed")):
+            await stream.next()
+
+
+@driven
+async def test_cancelling_a_read_closes(async_driver: Driver, server: RawServer) -> None:
+    driver = async_driver
+    server.route("/", sends("1", hold=True))
+    received: list[str] = []
+
+    async def read() -> None:
+        async with driver.connect(client, "GET", server.url()) as stream:
+            received.append((await stream.next()).data)
+            await stream.next()
+
+    async with driver.client() as client:
+        assert not await driver.within(0.2, read())
+        left = time.perf_counter()
+        assert await driver.wait_for_close(server) - left < PROMPT
+    assert received == ["1"]
+
+
+@driven
+async def test_cancelling_the_opening_closes(async_driver: Driver, server: RawServer) -> None:
+    driver = async_driver
+    server.route("/", silent)
+
+    async def read() -> None:
+        async with driver.connect(client, "GET", server.url()):
+            raise AssertionError("there are no headers")
+
+    async with driver.client() as client:
+        assert not await driver.within(0.2, read())
+        left = time.perf_counter()
+        assert await driver.wait_for_close(server) - left < PROMPT
+
+
+@driven
+async def test_a_cancelled_read_is_no_end(async_driver: Driver, server: RawServer) -> None:
+    driver = async_driver
+    server.route("/", sends("1", hold=True))
+    async with driver.open("GET", server.url()) as stream:
+        assert (await stream.next()).data == "1"
+        assert not await driver.within(0.05, stream.next())
+        if driver.is_httpxr:  # goes on
+            assert not await driver.within(0.05, stream.next())
+        else:
+            with pytest.raises(driver.error("StreamClosed")):
+                await stream.next()
+
+
+# -- loops and what a source tells ----------------------------------------------------------------
+
+
+@driven
+async def test_a_loop_that_was_left_is_followed_by_another(
+    driver: Driver, server: RawServer
+) -> None:
+    @server.route("/")
+    def handle(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(event("1") + event("2") + event("3") + b"data: ")
+        exchange.stalled(SETTLE)
+        exchange.send(b"4\n\n" + event("5"))
+
+    async with driver.open("GET", server.url()) as stream:
+        assert (await stream.next()).data == "1"
+        stream.restart()
+        assert [(await stream.next()).data for _ in range(2)] == ["2", "3"]
+        stream.restart()
+        assert (await stream.next()).data == "4"
+        stream.restart()
+        assert [item.data for item in await stream.rest()] == ["5"]
+        stream.restart()
+        assert await stream.rest() == []
+
+
+@driven
+async def test_a_source_tells_what_its_stream_has_set(driver: Driver, server: RawServer) -> None:
+    gate = Gate()
+
+    @server.route("/")
+    def handle(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(b"id: 1\nretry: 1500\ndata: 1\n\n")
+        gate.wait()
+        exchange.send(b"id: 2\n\nretry: 2500\n\n" + event("2"))  # blocks that dispatch nothing
+        gate.wait()
+        exchange.send(b"id\ndata: 3\n\nid: unfinished\nretry: 9")
+
+    async with driver.open("GET", server.url()) as stream:
+        source = stream.source
+        assert (source.last_event_id, source.reconnection_time) == (None, None)
+        assert await stream.next() == ServerSentEvent("message", "1", "1", 1500)
+        assert (source.last_event_id, source.reconnection_time) == ("1", 1500)
+        gate.open()
+        assert await stream.next() == ServerSentEvent("message", "2", "2")
+        assert (source.last_event_id, source.reconnection_time) == ("2", 2500)
+        gate.open()
+        assert await stream.rest() == [ServerSentEvent("message", "3", "")]
+    assert (source.last_event_id, source.reconnection_time) == ("", 2500)
+
+
+@driven
+async def test_a_response_that_was_read_gives_its_events(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1", "2"))
+    async with driver.client() as client:
+        if driver.is_async:
+            response = await client.get(server.url())
+            await response.aread()
+        else:
+            response = client.get(server.url())
+        assert [item.data for item in await driver.source(response).rest()] == ["1", "2"]
+        assert [item.data for item in await driver.source(response).rest()] == ["1", "2"]
+
+
+def take_otherwise(driver: Driver, source: Any) -> None:
+    if driver.is_async:
+        next(iter(source))
+    else:
+        aiter(source).__anext__().send(None)
+
+
+@driven
+async def test_the_other_loop_is_refused(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1"))
+    async with driver.open("GET", server.url()) as stream:
+        kinds = ("asynchronous: use `async for`", "synchronous: use `for`")
+        with pytest.raises(TypeError, match=f"is {kinds[not driver.is_async]}"):
+            take_otherwise(driver, stream.source)
+        assert [item.data for item in await stream.rest()] == ["1"]  # it is as it was
+
+
+# -- JSON -----------------------------------------------------------------------------------------
+
+JSON: Final[dict[str, tuple[str, bytes, list[Any]]]] = {
+    "events": (EVENT_STREAM, b'data: {"a":\ndata: "\xc3\xbc"}\n\ndata: [1]\n\n', [{"a": "ü"}, [1]]),
+    "events to [DONE]": (EVENT_STREAM, event("1") + event("[DONE]") + event("2"), [1]),
+    "events without data": (EVENT_STREAM, b"event: ping\ndata\n\n: x\n\n" + event("1"), [1]),
+    "lines": (NDJSON, '{"a": "ü"}\r\n\n[1]\n2'.encode(), [{"a": "ü"}, [1], 2]),
+    "lines to [DONE]": ("application/json; x=y", b"1\n[DONE]\n2\n", [1]),
+    "lines of text": ("text/plain", b"1\n2\n", [1, 2]),
+}
+
+
+@pytest.mark.parametrize(("content_type", "body", "expected"), JSON.values(), ids=JSON.keys())
+@driven
+async def test_json(
+    driver: Driver, server: RawServer, content_type: str, body: bytes, expected: list[Any]
+) -> None:
+    @server.route("/")
+    def handle(exchange: Exchange) -> None:
+        exchange.start(content_type=content_type)
+        for at in range(0, len(body), 5):
+            exchange.send(body[at : at + 5])
+
+    async with driver.open("GET", server.url()) as stream:
+        items = driver.items_of(stream.response)
+        received: list[Any] = []
+        try:
+            while True:
+                received.append(await driver.next(items))
+        except StopAsyncIteration:
+            pass
+        assert received == expected
+        await driver.close(items)
+    if content_type == EVENT_STREAM:
+        async with driver.open("GET", server.url(), items="iter_json") as stream:
+            assert await stream.rest() == expected
+
+
+@driven
+async def test_json_is_live_and_done_is_the_end(driver: Driver, server: RawServer) -> None:
+    gate = Gate()
+
+    @server.route("/")
+    def handle(exchange: Exchange) -> None:
+        exchange.start(content_type=NDJSON)
+        for line in (b'{"n": 0}\n', b"oops\n", b"[DONE]\n"):
+            exchange.send(line)
+            gate.wait()
+        exchange.wait_closed(TIMEOUT)
+
+    async with driver.open("GET", server.url()) as stream:
+        items = driver.items_of(stream.response)
+        assert await driver.next(items) == {"n": 0}
+        gate.open()
+        with pytest.raises(json.JSONDecodeError, match="oops"):
+            await driver.next(items)
+        gate.open()
+        with pytest.raises(StopAsyncIteration):
+            await driver.next(items)
+        gate.open()
+        await driver.close(items)
+        await driver.wait_for_close(server)
+
+
+@driven
+async def test_json_of_a_refused_response(driver: Driver, server: RawServer) -> None:
+    server.route("/", lambda exchange: exchange.respond(500, body=b"overloaded"))
+    server.route("/html", lambda exchange: exchange.respond(body=b"<p>", content_type="text/html"))
+    for path in ("/", "/html"):
+        async with driver.open("GET", server.url(path)) as stream:
+            with pytest.raises(driver.adapter.SSEError, match="the body begins"):
+                await driver.next(driver.items_of(stream.response))
+
+
+# -- public surfaces ------------------------------------------------------------------------------
+
+# Of one adapter so far.
+NOT_IN_BOTH: Final = {"ReconnectPolicy", "asubscribe", "subscribe"}
+
+
+def parameters(function: Callable[..., object]) -> list[tuple[str, Any, str]]:
+    return [
+        (p.name, p.kind, repr(p.default)) for p in inspect.signature(function).parameters.values()
+    ]
+
+
+def members(cls: type) -> Iterator[str]:
+    return (name for name in dir(cls) if not name.startswith("_"))
+
+
+@pytest.fixture
+def adapters() -> tuple[Any, Any]:
+    if not any(importlib.util.find_spec(name) for name in ("httpx", "httpx2")):
+        pytest.skip("there is neither httpx nor httpx2")
+    return importlib.import_module("sse_httpxr"), importlib.import_module("sse_httpx")
+
+
+def test_adapters_have_the_same_names(adapters: tuple[Any, Any]) -> None:
+    one, other = adapters
+    assert set(one.__all__) ^ set(other.__all__) <= NOT_IN_BOTH
+    assert other.__all__ == sorted(other.__all__)
+    for name in other.__all__:
+        assert getattr(other, name).__doc__
+    assert one.ServerSentEvent is other.ServerSentEvent is ServerSentEvent
+
+
+@pytest.mark.parametrize("name", ["connect_sse", "aconnect_sse", "iter_json", "aiter_json"])
+def test_functions_take_the_same(adapters: tuple[Any, Any], name: str) -> None:
+    one, other = (parameters(getattr(adapter, name)) for adapter in adapters)
+    assert [p for p in one if p[0] != "transport"] == other
+
+
+def test_sources_and_errors_have_the_same_members(adapters: tuple[Any, Any]) -> None:
+    one, other = (adapter.EventSource for adapter in adapters)
+    assert set(members(one)) == set(members(other))
+    assert parameters(one) == parameters(other)
+    for name in members(one):
+        if callable(getattr(one, name)):
+            assert parameters(getattr(one, name)) == parameters(getattr(other, name))
+    one, other = (adapter.SSEError for adapter in adapters)
+    assert parameters(one) == parameters(other)
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_sync_and_asynchronous_functions_take_the_same(library: str) -> None:
+    pytest.importorskip(library)
+    module: Any = importlib.import_module("sse_httpx")
+    assert parameters(module.connect_sse) == parameters(module.aconnect_sse)
