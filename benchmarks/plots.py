@@ -11,15 +11,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["decoder_figure", "growth_figure", "main"]
+__all__ = ["INK", "decoder_figure", "growth_figure", "main", "save"]
 
 _DIRECTORY: Final = Path(__file__).parent.parent / "docs" / "explanation" / "plots"
-_INK: Final = "#8a8a8a"
+INK: Final = "#8a8a8a"
 
 # Colour and marker: what looks alike in one differs in the other.
 _STYLES: Final[dict[str, tuple[str, str]]] = {
@@ -43,15 +44,15 @@ _SETTINGS: Final[dict[str, Any]] = {
     "svg.hashsalt": "sse-proto",  # else identifiers are random
     "svg.fonttype": "none",  # text stays text, in the reader's font
     "font.size": 10,
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "grid.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
     "grid.alpha": 0.3,
     "grid.linewidth": 0.6,
     "legend.frameon": False,
@@ -66,23 +67,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, default=_DIRECTORY)
     options = parser.parse_args(arguments)
     try:
-        matplotlib: Any = import_module("matplotlib")
+        import_module("matplotlib")
     except ImportError as error:
         print(f"no plots: {error}")
         return 0
-    matplotlib.use("svg")
     options.directory.mkdir(parents=True, exist_ok=True)
     for name, draw in (("decoder", decoder_figure), ("growth", growth_figure)):
         report = json.loads(getattr(options, name).read_text("utf-8"))
-        with matplotlib.rc_context(_SETTINGS):
-            path = options.directory / f"{name}.svg"
-            figure = draw(report)
-            no_date = {"Date": None, "Creator": None}
-            figure.savefig(path, transparent=True, metadata=no_date)
-        lines = path.read_text("utf-8").splitlines()
-        path.write_text("".join(line.rstrip() + "\n" for line in lines), encoding="utf-8")
+        path = options.directory / f"{name}.svg"
+        save(path, partial(draw, report))
         print(path.name)
     return 0
+
+
+def save(path: Path, draw: Callable[[], Any]) -> None:
+    """Draw a figure in the style of all plots, and write it as SVG, the same each time."""
+    matplotlib: Any = import_module("matplotlib")
+    matplotlib.use("svg")
+    with matplotlib.rc_context(_SETTINGS):
+        draw().savefig(path, transparent=True, metadata={"Date": None, "Creator": None})
+    lines = path.read_text("utf-8").splitlines()
+    path.write_text("".join(line.rstrip() + "\n" for line in lines), encoding="utf-8")
 
 
 def decoder_figure(report: dict[str, Any]) -> Any:
@@ -193,7 +198,7 @@ def growth_figure(report: dict[str, Any]) -> Any:
     (handles["proportional to size"],) = left.plot(
         [sizes[0], sizes[-1]],
         [low / 2, low / 2 * sizes[-1] / sizes[0]],
-        color=_INK,
+        color=INK,
         linestyle=":",
         linewidth=1.2,
     )

@@ -48,8 +48,8 @@ class ReconnectPolicy:
     """Attempts without an event after which to give up; ``None``: never."""
 
     max_time: float | None = None
-    """The longest outage: no attempt begins later than this after the first loss. ``None``: no
-    limit."""
+    """The longest outage: no attempt begins later than this after the loss, not counting time in
+    which a connection was open. ``None``: no limit."""
 
     reconnect_on_end: bool = True
     """Whether a stream that the server ended properly is opened again, as the standard has it."""

@@ -147,9 +147,11 @@ class EventSourceProtocol:
         self._reconnection_time: int | None = None
         # The open connection's. A new one each time, so that nothing of an unfinished event stays.
         self._decoder: SSEDecoder | None = None
-        # Since the last event: how many attempts, and when the first of them was over.
+        # Since the last event: how many attempts, and when the stream was lost. The time in which a
+        # connection was open is none of that: the latter moves on by it.
         self._attempts = 0
         self._lost_at: float | None = None
+        self._opened_at = 0.0
 
     @property
     def state(self) -> ReadyState:
@@ -204,6 +206,7 @@ class EventSourceProtocol:
         if reason is None:
             self._decoder = self._new_decoder(last_event_id=self._last_event_id)
             self._state = ReadyState.OPEN
+            self._opened_at = now
             return Open(self._idle_timeout)
         error = ResponseRejected(reason, status_code, content_type)
         if status_code in _TRANSIENT or 500 <= status_code <= 599:
@@ -258,6 +261,8 @@ class EventSourceProtocol:
         else:
             decoder, self._decoder = self._decoder, None
             self._state = ReadyState.CONNECTING
+            if self._lost_at is not None:
+                self._lost_at += max(0.0, now - self._opened_at)
             try:
                 cast("SSEDecoder", decoder).close()
             except EventTooLarge as too_large:  # it was left to the next call
