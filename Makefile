@@ -3,19 +3,22 @@
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 3600
+SOAK_MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 
 TYPED := sse_proto adapters/sse_httpxr adapters/sse_httpx tests benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz oracle sanitize fmt clean lint types mypy basedpyright tests tests-core tests-adapters tests-pure
+.PHONY: help demo test docs bench fuzz soak oracle sanitize fmt clean lint types mypy basedpyright tests tests-core tests-adapters tests-pure
 
 help:
 	@echo "make demo      watch live streams, some ten seconds"
 	@echo "make test      lint, types, all tests with coverage"
+	@echo "make docs      the site, in site/"
 	@echo "make bench     conformance, decoders side by side, growth, the adapter, raw payloads, plots"
 	@echo "make fuzz      C against Python against the standard, FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make soak      subscriptions under faults, SOAK_MINUTES=$(SOAK_MINUTES)"
 	@echo "make oracle    a browser and Node beside the decoder (needs chromium, node, npm)"
 	@echo "make sanitize  the tests of the decoder in C under ASan and UBSan (needs gcc)"
 	@echo "make fmt       format the code"
@@ -41,6 +44,10 @@ $(VENV)/.dev: $(SOURCES) | $(VENV)/.made
 		$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $(VENV)/.demo $@
 
+$(VENV)/.docs: $(SOURCES) | $(VENV)/.made
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
 # Other people's decoders, and what draws the plots.
 $(VENV)/.bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
@@ -51,7 +58,10 @@ $(VENV)/.bench: $(VENV)/.dev
 demo: $(VENV)/.demo
 	@$(BIN)/sse-tail --demo
 
-test: lint types tests tests-pure
+test: lint types docs tests tests-pure
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -110,6 +120,10 @@ fuzz: $(VENV)/.dev
 # difference that tests/oracle/known.py does not have.
 oracle: $(VENV)/.dev
 	$(BIN)/python -m tests.oracle --npm $(VENV)/oracle
+
+# Sync and async subscriptions under faults, for SOAK_MINUTES.
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 sanitize: $(VENV)/.dev
 	PYTHON=$(CURDIR)/$(BIN)/python tests/sanitize.sh $(SANITIZE)

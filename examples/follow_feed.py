@@ -2,8 +2,8 @@
 
     python examples/follow_feed.py https://example.com/feed --state feed.json
 
-The last event ID is on disk before the next event is taken up: a program that is killed sees at
-most one event twice, and none is lost that the server still has.
+The ID of an event is on disk before the next one is taken up: a program that is killed sees at most
+one event twice, and none is lost that the server still has.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def main() -> int:
             try:
                 for event in events:
                     handle(event)
-                    save(options.state, events.last_event_id)
+                    # Not events.last_event_id: that may belong to an event still to come.
+                    save(options.state, event.id)
             except KeyboardInterrupt:
                 return 130
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import os
@@ -11,9 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parent.parent
 DOCS: Final = ROOT / "docs"
-REFERENCE: Final = DOCS / "reference.md"
-PAGES: Final = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("**/*.md"))]
-PACKAGES: Final = ("sse_proto", "sse_httpxr")
+README: Final = ROOT / "README.md"
+PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("**/*.md"))]
+PACKAGES: Final = ("sse_proto", "sse_httpxr", "sse_httpx")
+# On the reference pages, but not public: what public functions return.
+RETURNED: Final = "sse_proto._adapter.subscription."
 
 # A block of code; a comment right before it, and the block of text right after it, belong to it.
 BLOCK: Final = re.compile(
@@ -137,90 +139,48 @@ def test_other_code_is_valid(block: Block) -> None:
     kind, _, path = block.comment.partition("file: ")
     if path:  # tested where it lies
         assert block.code == (ROOT / path).read_text("utf-8")
-    assert re.fullmatch(r"|signature|not run: .+", kind)
+    assert re.fullmatch(r"|not run: .+", kind)
     block.compiled({})
 
 
 # -- the reference ---------------------------------------------------------------------------------
 
 
-def sections() -> Iterator[tuple[str, str, str]]:
-    """Yield package, name and text of each entry of the reference."""
-    for part in re.split(r"^## ", REFERENCE.read_text("utf-8"), flags=re.MULTILINE)[1:]:
-        package, _, entries = part.partition("\n")
-        for entry in re.split(r"^### ", entries, flags=re.MULTILINE)[1:]:
-            heading, _, text = entry.partition("\n")
-            yield package, heading.strip("`"), text
-
-
-SECTIONS: Final = list(sections())
+def reference(package: str) -> str:
+    return (DOCS / "reference" / f"{package}.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_reference_has_every_public_name(package: str) -> None:
-    names = [name for section_package, name, _ in SECTIONS if section_package == package]
-    assert names == importlib.import_module(package).__all__
+    text = reference(package)
+    entries = re.findall(r"^::: (\S+)$", text, re.M)
+    public = [entry for entry in entries if not entry.startswith(RETURNED)]
+    names = importlib.import_module(package).__all__
+    assert sorted(public) == sorted(f"{package}.{name}" for name in names)
+    rows = re.findall(r"^\| `(\w+)` \| ", text, re.M)
+    assert [f"{package}.{row}" for row in rows] == public
 
 
-def parameters(function: Callable[..., Any]) -> list[tuple[str, Any, str]]:
-    """Return name, kind and default of each parameter."""
-    return [
-        (p.name, p.kind, "" if p.default is p.empty else repr(p.default))
-        for p in inspect.signature(function).parameters.values()
-    ]
+def documented() -> Iterator[Any]:
+    """Yield the entries of the reference that can have a docstring, each under its own path."""
+    for package in PACKAGES:
+        for entry in re.findall(r"^::: (\S+)$", reference(package), re.M):
+            module, _, name = entry.rpartition(".")
+            # Where the decoder in C is in use, the pages have the one that it was made after.
+            module = "sse_proto._decoder" if name == "SSEDecoder" else module
+            value = getattr(importlib.import_module(module), name)
+            if inspect.isclass(value) or inspect.isroutine(value):
+                yield pytest.param(value, id=entry)
 
 
-def written_parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[Any]:
-    """Return the same of a function in a signature block, which need not be executable."""
-    bare = ast.parse("def f(): ...").body[0]
-    assert isinstance(bare, ast.FunctionDef)
-    bare.args = function.args
-    for argument in ast.walk(bare.args):
-        if isinstance(argument, ast.arg):
-            argument.annotation = None
-    module = ast.fix_missing_locations(ast.Module([bare], []))
-    namespace: dict[str, Any] = {"UNSET": importlib.import_module("sse_httpxr._live").UNSET}
-    exec(compile(module, str(REFERENCE), "exec"), namespace)
-    return parameters(namespace["f"])
-
-
-@pytest.mark.parametrize(
-    ("package", "name", "text"), [pytest.param(*s, id=f"{s[0]}.{s[1]}") for s in SECTIONS]
-)
-def test_reference_has_signatures_and_members(package: str, name: str, text: str) -> None:
-    # A decoder in C does not tell the defaults of its parameters.
-    module = "sse_proto._decoder" if name == "SSEDecoder" else package
-    value: Any = getattr(importlib.import_module(module), name)
-    match = BLOCK.search(text)
-    if match is None:
-        assert name in ("BytesLike", "IMPLEMENTATION") or "The same class as" in text
-        return
-    assert match["comment"] == "signature"
-    (definition,) = ast.parse(match["code"]).body
-    if isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        assert definition.name == name
-        bare = inspect.unwrap(value)
-        is_async = inspect.iscoroutinefunction(bare) or inspect.isasyncgenfunction(bare)
-        assert isinstance(definition, ast.AsyncFunctionDef) == is_async
-        assert written_parameters(definition) == parameters(value)
-        return
-    assert isinstance(definition, ast.ClassDef)
-    assert definition.name == name
-    bases = {"NamedTuple" if base is tuple else base.__name__ for base in value.__bases__}
-    assert {ast.unparse(base).rpartition(".")[2] for base in definition.bases} == bases - {"object"}
-    fields = [field for field in definition.body if isinstance(field, ast.AnnAssign)]
-    assert [ast.unparse(field.target) for field in fields] == list(getattr(value, "_fields", ()))
-    defaults = [ast.literal_eval(field.value) for field in fields if field.value is not None]
-    assert defaults == list(getattr(value, "_field_defaults", {}).values())
-    for method in definition.body:
-        if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            found = getattr(value, method.name)
-            assert isinstance(method, ast.AsyncFunctionDef) == inspect.iscoroutinefunction(found)
-            assert written_parameters(method) == parameters(found)
-    namespace = cast("dict[str, object]", vars(value))
-    for member in namespace:
-        if not member.startswith("_"):
-            assert re.search(rf"\b{member}\b", text), member
+@pytest.mark.parametrize("value", list(documented()))
+def test_reference_has_docstrings_to_show(value: Any) -> None:
+    assert value.__doc__
+    if inspect.isclass(value) and not issubclass(value, Exception):
+        for name in dir(value):
+            member: object = inspect.getattr_static(value, name)
+            if not name.startswith("_") and isinstance(member, (FunctionType, property)):
+                assert member.__doc__, name
 
 
 # -- the rest --------------------------------------------------------------------------------------
@@ -252,16 +212,52 @@ def test_index_leads_to_every_page() -> None:
         assert page.name == "index.md" or f"({page.relative_to(DOCS).as_posix()})" in text
 
 
-def test_architecture_has_every_module() -> None:
+def test_readme_leads_to_every_page() -> None:
+    reached: set[Path] = set()
+    following = {README}
+    while following:
+        page = following.pop()
+        reached.add(page)
+        links = re.findall(r"\]\(([^):]+\.md)(?:#[^)]*)?\)", page.read_text("utf-8"))
+        found = {(page.parent / link.replace("\n", " ")).resolve() for link in links}
+        following |= {path for path in found if path.is_file()} - reached
+    assert {page for page in PAGES if DOCS in page.parents} <= reached
+
+
+def test_site_has_every_page() -> None:
+    config = (ROOT / "mkdocs.yml").read_text("utf-8")
+    _, _, nav = config.partition("\nnav:\n")
+    nav, _, _ = nav.partition("\n\n")
+    pages = re.findall(r": (\S+\.md)$", nav, re.M)
+    assert len(pages) == len(set(pages))
+    assert set(pages) == {page.relative_to(DOCS).as_posix() for page in DOCS.glob("**/*.md")}
+
+
+@pytest.mark.parametrize(
+    ("heading", "folder"),
+    [
+        ("## The core: sse_proto", "sse_proto"),
+        ("### What adapters share", "sse_proto/_adapter"),
+        ("## An adapter: sse_httpx", "adapters/sse_httpx"),
+        ("## An adapter: sse_httpxr", "adapters/sse_httpxr"),
+    ],
+)
+def test_architecture_has_every_module(heading: str, folder: str) -> None:
     text = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
-    named_there = set(re.findall(r"^\| `(_\w+)`", text, re.M))
-    folders = (ROOT / "sse_proto", ROOT / "adapters" / "sse_httpxr")
-    modules = {path.stem for folder in folders for path in folder.glob("_*.*")} - {"__init__"}
-    assert named_there == {name.partition(".")[0] for name in modules} - {"__pycache__"}
+    _, _, section = text.partition(f"\n{heading}\n")
+    section, _, _ = section.partition("\n##")
+    rows = re.findall(r"^\| `(\w+)`", section, re.M)
+    modules = {
+        path.name.partition(".")[0]
+        for path in (ROOT / folder).iterdir()
+        if path.suffix in (".py", ".c") or (path / "__init__.py").is_file()
+    }
+    assert len(rows) == len(set(rows))
+    assert set(rows) == modules - {"__init__"}
 
 
 def test_readme_says_how_many_vectors_pass() -> None:
-    (row,) = re.findall(r"^\| vectors of the standard .*$", PAGES[0].read_text("utf-8"), re.M)
+    (row,) = re.findall(r"^\| vectors of the standard .*$", README.read_text("utf-8"), re.M)
     ours, httpxr_sse, httpx_sse = (int(n) for n in re.findall(r"(\d+) %", row)[:3])
     vectors = conformance.vectors()
     for peer in find_peers(["sse-proto (Python)", "httpxr.sse", "httpx-sse"])[0]:
@@ -274,7 +270,7 @@ def test_readme_says_how_many_vectors_pass() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="the two commands need make")
 def test_make_knows_the_commands_of_the_readme() -> None:
-    commands = set(re.findall(r"^make (\w+)", PAGES[0].read_text("utf-8"), re.M))
+    commands = set(re.findall(r"^make (\w+)", README.read_text("utf-8"), re.M))
     assert commands == {"demo", "test"}
     for command in commands:
         run = ["make", "--dry-run", "--no-print-directory", command]

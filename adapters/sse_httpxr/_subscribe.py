@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import asynccontextmanager, contextmanager
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -72,8 +71,8 @@ def subscribe(
         on_state: Called with what happens, as `sse_proto.Open`, `sse_proto.Wait` (the connection
             was lost, or none could be made), `sse_proto.Stop` or `sse_proto.Fail`; in the thread
             or task that iterates. What it raises ends the stream, and is raised there.
-        params, headers, cookies, content, data, files, json, auth, follow_redirects, timeout,
-            extensions, transport: As `connect_sse` takes them.
+        params, headers, cookies, content, data, files, json: As `connect_sse` takes them.
+        auth, follow_redirects, timeout, extensions, transport: The same.
         decoder: Makes each connection's decoder, called with ``last_event_id=``: for example
             ``functools.partial(SSEDecoder, max_event_size=4096)``.
 
@@ -109,7 +108,7 @@ def subscribe(
     protocol = _protocol(options, reconnect, idle_timeout, last_event_id, decoder)
     connector = SyncConnector(client, method, url, options)
     subscription = Subscription(
-        connector, protocol, name=_name(url), logger=_logger, on_state=on_state
+        connector, protocol, url=str(url), logger=_logger, on_state=on_state
     )
     try:
         yield subscription
@@ -163,7 +162,7 @@ async def asubscribe(
     protocol = _protocol(options, reconnect, idle_timeout, last_event_id, decoder)
     connector = AsyncConnector(client, method, url, options)
     subscription = AsyncSubscription(
-        connector, protocol, name=_name(url), logger=_logger, on_state=on_state
+        connector, protocol, url=str(url), logger=_logger, on_state=on_state
     )
     try:
         yield subscription
@@ -202,8 +201,3 @@ def _protocol(
         idle_timeout=idle_timeout,
         decoder=decoder,
     )
-
-
-def _name(url: httpxr.URL | str) -> str:
-    """Return a URL for the log: without what may be secret, as credentials and the query."""
-    return re.sub("//[^/]*@", "//", re.split("[?#]", str(url))[0])

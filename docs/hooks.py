@@ -1,0 +1,35 @@
+"""What MkDocs does beside its plugins: mends what holds in the repository, but not on the site."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from posixpath import join, normpath
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parent.parent
+
+_ROW: Final = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
+_LINK: Final = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Put the changelog in its place; take links away that lead out of the folder `docs`.
+
+    On the reference pages, the names in the first table become links to their entries.
+    """
+    source: str = page.file.src_uri
+    if source == "changelog.md":
+        markdown = (ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "](")
+
+    if source.startswith("reference/"):
+        package = Path(source).stem
+        markdown = _ROW.sub(rf"| [`\1`][{package}.\1] |", markdown)
+
+    def text_alone(link: re.Match[str]) -> str:
+        text, target = link.groups()
+        folder = source.rpartition("/")[0]
+        leads_out = "://" not in target and normpath(join(folder, target)).startswith("..")
+        return text if leads_out else link[0]
+
+    return _LINK.sub(text_alone, markdown)
