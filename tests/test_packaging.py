@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tarfile
 import threading
 import venv
 import zipfile
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,11 +22,15 @@ import pytest
 from .servers import Exchange, RawServer
 
 ROOT: Final = Path(__file__).parent.parent
-PACKAGES: Final = {"sse_proto": "sse_proto", "sse_httpxr": "adapters/sse_httpxr"}
+PACKAGES: Final = {
+    "sse_proto": "sse_proto",
+    "sse_httpxr": "adapters/sse_httpxr",
+    "sse_httpx": "adapters/sse_httpx",
+}
 MODULES: Final = {
-    f"{name}/{path.name}"
+    f"{name}/{path.relative_to(ROOT / folder).as_posix()}"
     for name, folder in PACKAGES.items()
-    for path in (ROOT / folder).iterdir()
+    for path in (ROOT / folder).rglob("*")
     if path.suffix in (".py", ".pyi", ".typed")
 }
 
@@ -128,7 +134,10 @@ def python(distributions: Distributions, tmp_path_factory: pytest.TempPathFactor
 def test_the_wheel_is_complete(distributions: Distributions) -> None:
     names = distributions.in_wheel()
     assert names >= MODULES
-    assert {"sse_proto/py.typed", "sse_httpxr/py.typed"} <= names
+    assert {f"{package}/py.typed" for package in PACKAGES} <= names
+    assert {"sse_proto/_adapter/__init__.py", "sse_httpxr/__main__.py"} <= names
+    scripts = distributions.text_in_wheel(".dist-info/entry_points.txt")
+    assert scripts.split() == ["[console_scripts]", "sse-tail", "=", "sse_httpxr._cli:main"]
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     metadata_text = distributions.text_in_wheel(".dist-info/METADATA")
     assert "License-Expression: MIT" in metadata_text
@@ -155,12 +164,48 @@ def test_the_core_needs_nothing_else(python: Path) -> None:
     assert output_of(python, "-I", "-c", code) == "x\n"
 
 
-def test_the_adapter_without_httpxr_says_what_is_missing(python: Path) -> None:
-    code = "try: import sse_httpxr\nexcept ModuleNotFoundError as error: print(error.name)"
-    assert output_of(python, "-I", "-c", code) == "httpxr\n"
+@pytest.mark.parametrize(
+    ("adapter", "client", "message"),
+    [
+        ("sse_httpxr", "httpxr", "needs httpxr: pip install 'sse-proto[httpxr]'"),
+        (
+            "sse_httpx",
+            "httpx",
+            "needs httpx or httpx2: pip install 'sse-proto[httpx]' or 'sse-proto[httpx2]'",
+        ),
+    ],
+)
+def test_an_adapter_without_its_client_says_what_is_missing(
+    python: Path, adapter: str, client: str, message: str
+) -> None:
+    code = f"try: import {adapter}\nexcept ModuleNotFoundError as e: print(e.name, e, sep=': ')"
+    assert output_of(python, "-I", "-c", code) == f"{client}: {adapter} {message}\n"
 
 
-def test_a_live_stream_with_the_wheel(distributions: Distributions, python: Path) -> None:
+@pytest.fixture
+def python_with_httpxr(python: Path) -> Iterator[Path]:
+    """The same, with the httpxr of the tests."""
+    # By a path file. Those where it lies do not count, so that an editable installation of these
+    # packages is not to be found.
+    purelib = {"base": str(python.parent.parent), "platbase": str(python.parent.parent)}
+    site_packages = Path(sysconfig.get_path("purelib", vars=purelib))
+    httpxr = metadata.distribution("httpxr").locate_file("")
+    path_file = site_packages / "httpxr.pth"
+    path_file.write_text(f"{httpxr}\n", "utf-8")
+    yield python
+    path_file.unlink()
+
+
+def test_the_command_is_installed(python_with_httpxr: Path) -> None:
+    suffix = ".exe" if os.name == "nt" else ""
+    output = output_of(python_with_httpxr.with_name(f"sse-tail{suffix}"), "--version")
+    version = metadata.version("httpxr")
+    assert re.fullmatch(rf"sse-proto \d+\.\S+, httpxr {re.escape(version)}, Python .+\n", output)
+
+
+def test_a_live_stream_with_the_wheel(
+    distributions: Distributions, python_with_httpxr: Path
+) -> None:
     seen = threading.Event()
 
     def stream(exchange: Exchange) -> None:
@@ -176,21 +221,11 @@ def test_a_live_stream_with_the_wheel(distributions: Distributions, python: Path
         seen.set()
         exchange.respond()
 
-    # httpxr from where the tests have it. Path files there do not count, so that an editable
-    # installation of these packages is not to be found.
-    purelib = {"base": str(python.parent.parent), "platbase": str(python.parent.parent)}
-    site_packages = Path(sysconfig.get_path("purelib", vars=purelib))
-    httpxr = metadata.distribution("httpxr").locate_file("")
-    path_file = site_packages / "httpxr.pth"
-    path_file.write_text(f"{httpxr}\n", "utf-8")
-    try:
-        with RawServer({"/stream": stream, "/seen": note}) as server:
-            output = output_of(python, "-I", "-c", CLIENT, server.url("/"))
-    finally:
-        path_file.unlink()
+    with RawServer({"/stream": stream, "/seen": note}) as server:
+        output = output_of(python_with_httpxr, "-I", "-c", CLIENT, server.url("/"))
 
     sync, asynchronous, implementation, *files = output.splitlines()
     assert sync == asynchronous == "1 2"
-    assert all(Path(file).is_relative_to(python.parent.parent) for file in files), files
+    assert all(Path(file).is_relative_to(python_with_httpxr.parent.parent) for file in files), files
     built = any(name.endswith((".so", ".pyd")) for name in distributions.in_wheel())
     assert implementation == ("c" if built else "python")

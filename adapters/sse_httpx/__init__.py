@@ -1,11 +1,18 @@
 """Live Server-Sent Events on httpx and httpx2, sync and async, on asyncio and trio."""
 
+from importlib.util import find_spec
+
+if find_spec("httpx") is None and find_spec("httpx2") is None:
+    _message = (
+        "sse_httpx needs httpx or httpx2: pip install 'sse-proto[httpx]' or 'sse-proto[httpx2]'"
+    )
+    raise ModuleNotFoundError(_message, name="httpx")
+
 from sse_proto import ReconnectPolicy, ServerSentEvent
 
 from ._api import aconnect_sse, connect_sse
 from ._errors import SSEError
 from ._json import aiter_json, iter_json
-from ._library import check_installed
 from ._source import EventSource
 from ._subscribe import asubscribe, subscribe
 
@@ -21,5 +28,3 @@ __all__ = [
     "iter_json",
     "subscribe",
 ]
-
-check_installed()

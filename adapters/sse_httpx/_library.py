@@ -5,25 +5,15 @@ Neither is imported here. The one that an object is of has been, by whoever made
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ._errors import SSEError
 
-__all__ = ["check_installed", "error_class", "library_of"]
+__all__ = ["error_class", "library_of"]
 
 _NAMES: Final = ("httpx", "httpx2")
-
-
-def check_installed() -> None:
-    """Raise ModuleNotFoundError where there is neither, before a user could ask for it."""
-    if not any(map(importlib.util.find_spec, _NAMES)):
-        extras = " or ".join(f"'sse-proto[{name}]'" for name in _NAMES)
-        raise ModuleNotFoundError(
-            f"sse_httpx needs httpx or httpx2: pip install {extras}", name=_NAMES[0]
-        )
 
 
 def library_of(thing: object, kind: str) -> Any:

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import PackageNotFoundError, version
@@ -28,9 +28,10 @@ from typing import Any, Final
 import httpxr
 
 import sse_proto
-from sse_proto import ReconnectPolicy, ServerSentEvent
+from sse_proto import Action, ReconnectPolicy, ServerSentEvent, Stop, Wait
 
 from ._api import aconnect_sse, connect_sse
+from ._json import aiter_json, iter_json
 from ._subscribe import subscribe
 
 __all__ = ["run", "versions"]
@@ -65,10 +66,8 @@ def chat(client: httpxr.Client, url: str, screen: Screen) -> None:
             "messages": [{"role": "user", "content": QUESTION}],
         },
     ) as source:
-        for event in source.iter_sse():
-            if event.data == "[DONE]":
-                break
-            screen.show_token(event)
+        for chunk in iter_json(source.response):
+            screen.show_token(chunk)
 
 
 def ticker(client: httpxr.Client, url: str, screen: Screen) -> None:
@@ -104,10 +103,8 @@ async def achat(client: httpxr.AsyncClient, url: str, screen: Screen) -> None:
             "messages": [{"role": "user", "content": QUESTION}],
         },
     ) as source:
-        async for event in source.aiter_sse():
-            if event.data == "[DONE]":
-                break
-            screen.show_token(event)
+        async for chunk in aiter_json(source.response):
+            screen.show_token(chunk)
 
 
 async def aticker(client: httpxr.AsyncClient, url: str, screen: Screen) -> None:
@@ -173,25 +170,31 @@ class Screen:
         self._in_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._started = 0.0
         self._delays: list[float] = []
+        self._last_id: str | None = None
 
     def begin(self, title: str) -> None:
         print(f"\n{self._coloured('1', title)}\n\n      at   delay", flush=True)
         self._started = time.perf_counter()
+        self._last_id = None
 
-    def show_token(self, event: ServerSentEvent) -> None:
-        chunk = event.json()
-        self._line(chunk["sent"], "36", f"token  {chunk['choices'][0]['delta']['content']!r}")
+    def show_token(self, chunk: dict[str, Any]) -> None:
+        self._event(chunk["sent"], "36", f"token  {chunk['choices'][0]['delta']['content']!r}")
 
     def show_tick(self, event: ServerSentEvent) -> None:
         tick: dict[str, Any] = event.json()
         sent = tick.pop("sent")
         values = "  ".join(str(value) for value in tick.values())
-        self._line(sent, "33", f"tick   id={event.id}  event={event.event:5}  {values}")
+        self._last_id = event.id
+        self._event(sent, "33", f"tick   id={event.id}  event={event.event:5}  {values}")
 
-    def show_state(self, action: sse_proto.Action) -> None:
-        if isinstance(action, sse_proto.Wait):
-            note = f"lost; connecting again in {action.seconds * 1000:.0f} ms"
-            print(f"{'':20}{self._coloured('31', note)}", flush=True)
+    def show_state(self, action: Action) -> None:
+        if isinstance(action, Wait):
+            why = "the server has ended the stream" if action.error is None else "connection lost"
+            self._note(f"{why}; connecting again in {action.seconds * 1000:.0f} ms")
+        elif isinstance(action, Stop):
+            self._note(f"over: {action.reason}")
+        elif self._last_id is not None:
+            self._note(f"connected, with Last-Event-ID: {self._last_id}")
 
     def end(self) -> None:
         delays = sorted(self._delays)
@@ -200,13 +203,16 @@ class Screen:
             f" longest {delays[-1]:.1f} ms"
         )
 
-    def _line(self, sent: float, colour: str, text: str) -> None:
+    def _event(self, sent: float, colour: str, text: str) -> None:
         # Server and client are one process, so that they have one clock.
         now = time.perf_counter()
         delay = (now - sent) * 1000
         self._delays.append(delay)
         times = f"{now - self._started:6.2f} s {delay:4.1f} ms"
         print(f"{times}   {self._coloured(colour, text)}", flush=True)
+
+    def _note(self, text: str) -> None:
+        print(f"{'':19}{self._coloured('31', text)}", flush=True)
 
     def _coloured(self, colour: str, text: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._in_colour else text
@@ -231,10 +237,6 @@ def serve(pace: float) -> Generator[str, None, None]:
 class EventServer(ThreadingHTTPServer):
     daemon_threads = True  # do not wait for streams that nobody reads any more
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], ConnectionError):  # that a client leaves is no error
-            super().handle_error(request, client_address)
-
 
 class EventHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -244,6 +246,10 @@ class EventHandler(BaseHTTPRequestHandler):
     def __init__(self, pace: float, *args: Any) -> None:
         self._pace = pace
         super().__init__(*args)  # this answers the request
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # that a client leaves is no error
+            super().handle()
 
     def do_POST(self) -> None:
         """Send the answer in chunks like those of a chat completion API."""

@@ -134,7 +134,11 @@ def _redirect(request: httpxr.Request, response: httpxr.Response) -> httpxr.Requ
     location = response.headers.get("location")
     if response.status_code not in _REDIRECTS or not location:
         return None
-    url = request.url.join(location)
+    try:
+        url = request.url.join(location)
+    except ValueError as error:
+        message = f"redirect to {location!r:.200}: {error}"
+        raise httpxr.UnsupportedProtocol(message, request=request) from error
     if url.scheme not in _DEFAULT_PORTS:
         message = f"redirect to {str(url)!r:.200}: neither http nor https"
         raise httpxr.UnsupportedProtocol(message, request=request)

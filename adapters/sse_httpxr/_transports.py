@@ -84,12 +84,21 @@ async def send_live(transport: AsyncTransport, request: httpxr.Request) -> httpx
     _process.check_fork()
     _process.note_use()
     try:
-        return await transport.handle_async_request(await _marked_as_stream(request))
+        # Caught here, and not in a coroutine that this one awaits: a tracer of CPython 3.11, such
+        # as coverage or a debugger, would lose a frame each time.
+        try:
+            await _marker().send(request, stream=True)
+        except _Marked as marked:
+            request = marked.request
+        else:
+            raise AssertionError("httpxr sent a request that it should not")
+        return await transport.handle_async_request(request)
     except httpxr.RequestError as error:
         _process.note_cancellation()
         if type(error) is httpxr.NetworkError:
-            if str(error) == "builder error":  # nothing was sent
-                raise httpxr.LocalProtocolError(_unsendable(request), request=request) from error
+            if str(error).startswith("builder error"):  # nothing was sent
+                message = _unsendable(request, error)
+                raise httpxr.LocalProtocolError(message, request=request) from error
             # The connection broke before the headers.
             raise httpxr.ReadError(str(error), request=request) from error
         error.request = request
@@ -99,12 +108,12 @@ async def send_live(transport: AsyncTransport, request: httpxr.Request) -> httpx
         raise
 
 
-def _unsendable(request: httpxr.Request) -> str:
+def _unsendable(request: httpxr.Request, error: Exception) -> str:
     """Say why httpxr does not send a request. It says "builder error" only."""
     for name, value in request.headers.multi_items():
         if _CONTROL_CHARACTER.search(value):
             return f"the header {name} has a control character: {value!r:.100}"
-    return "httpxr cannot send this request: builder error"
+    return f"httpxr cannot send this request: {error}"
 
 
 # A transport reads the body whole unless the request carries a mark, which only
@@ -128,15 +137,11 @@ class _Tap(httpxr.AsyncBaseTransport):
         raise _Marked(request)  # pragma: no cover, likewise
 
 
-_marker: httpxr.AsyncClient | None = None
+_marking_client: httpxr.AsyncClient | None = None
 
 
-async def _marked_as_stream(request: httpxr.Request) -> httpxr.Request:
-    global _marker
-    if _marker is None:
-        _marker = httpxr.AsyncClient(transport=_Tap())
-    try:
-        await _marker.send(request, stream=True)
-    except _Marked as marked:
-        return marked.request
-    raise AssertionError("httpxr sent a request that it should not")
+def _marker() -> httpxr.AsyncClient:
+    global _marking_client
+    if _marking_client is None:
+        _marking_client = httpxr.AsyncClient(transport=_Tap())
+    return _marking_client

@@ -182,7 +182,7 @@ def test_the_default_of_an_argument_is_named_in_signatures() -> None:
 
 @pytest.mark.parametrize("content", [bytearray(b"abc"), memoryview(b"abc")])
 def test_bytes_like_content_is_sent_as_it_is(content: object) -> None:
-    assert cast("Any", _request)._whole_content(content) == b"abc"
+    assert _request.whole_content(content) == b"abc"
 
 
 def test_a_child_of_a_child_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

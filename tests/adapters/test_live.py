@@ -398,6 +398,22 @@ def test_redirect_that_leads_nowhere_is_an_error(
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("location", "error", "message"),
+    [
+        ("ftp://example.com/", httpxr.UnsupportedProtocol, "neither http nor https"),
+        ("http://[::1", httpxr.UnsupportedProtocol, r"redirect to 'http://\[::1': "),
+        ("http://127.0.0.1:99999/", httpxr.LocalProtocolError, "httpxr cannot send this request"),
+    ],
+)
+def test_redirect_to_what_is_no_address_is_an_error(
+    mode: Mode, server: RawServer, location: str, error: type[Exception], message: str
+) -> None:
+    server.route("/", redirects_to(location))
+    with pytest.raises(error, match=message):
+        mode.collect(mode.client(), "GET", server.url())
+
+
 def test_redirect_loop_ends(mode: Mode, server: RawServer) -> None:
     server.route("/", redirects_to("/"))
     begun = time.perf_counter()

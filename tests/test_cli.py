@@ -1,0 +1,877 @@
+"""sse-tail, as its users run it: events, options, exit statuses, terminals and pipes."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import IO, Final, NamedTuple, Protocol
+
+import pytest
+
+from sse_httpxr import _cli
+
+from .apps import API_KEY, app, serve
+from .servers import Exchange, Handler, ProxyServer, RawServer, TlsFiles, tls_contexts
+
+ROOT: Final = Path(__file__).parent.parent
+PAGE: Final = ROOT / "docs" / "howto" / "command-line.md"
+TIMEOUT: Final = 20.0  # seconds; for busy machines
+
+COMMAND: Final = [sys.executable, "-m", "sse_httpxr"]
+# A shell that starts this in the background may have SIGINT ignored.
+DEAF_NO_MORE: Final = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from sse_httpxr._cli import main
+raise SystemExit(main())
+"""
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="there is no such thing on Windows")
+
+
+class Done(NamedTuple):
+    """What a run has left."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Tail(Protocol):
+    def __call__(self, *arguments: str) -> Done: ...
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy, encoding or terminal size of the machine's own."""
+    for name in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    monkeypatch.setenv("PYTHONUTF8", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture(autouse=True)
+def garbage_is_collected_here() -> Iterator[None]:
+    """Collect no garbage in httpxr's threads, in which a sync client may not be dropped."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture
+def tail(capsys: pytest.CaptureFixture[str]) -> Tail:
+    """Runs the command line in this process."""
+
+    def run(*arguments: str) -> Done:
+        try:
+            status = _cli.main(arguments)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        printed = capsys.readouterr()
+        return Done(status, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def server() -> Iterator[RawServer]:
+    with RawServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    return tls_contexts(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def tls_server(tls: TlsFiles) -> Iterator[RawServer]:
+    with RawServer({"/": sends(b"data: safe\n\n")}, ssl_context=tls.server_context) as server:
+        yield server
+
+
+def run(*arguments: str, **environment: str) -> Done:
+    """Run the command line in a process of its own."""
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode().replace("\r\n", "\n"))
+
+
+@contextmanager
+def running(
+    *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE
+) -> Generator[subprocess.Popen[bytes]]:
+    """Run the command line in a process of its own; it is to be ended in the block."""
+    command = [sys.executable, "-c", DEAF_NO_MORE, *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, bufsize=0, stdout=stdout, stderr=pipe) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_line(stream: IO[bytes] | None) -> str:
+    assert stream is not None
+    return stream.readline().decode().rstrip("\r\n")
+
+
+def finish(process: subprocess.Popen[bytes]) -> Done:
+    """Wait for the end, and take what has not been read."""
+    out, err = process.communicate(timeout=TIMEOUT)
+    return Done(process.returncode, (out or b"").decode(), err.decode())
+
+
+# -- handlers --------------------------------------------------------------------------------------
+
+
+def sends(*parts: bytes) -> Handler:
+    """Send an event stream, and end it."""
+
+    def handler(exchange: Exchange) -> None:
+        exchange.start()
+        for part in parts:
+            exchange.send(part)
+
+    return handler
+
+
+def sends_and_holds(*parts: bytes) -> Handler:
+    """Send the start of an event stream, and wait for the client to leave."""
+
+    def handler(exchange: Exchange) -> None:
+        sends(*parts)(exchange)
+        exchange.wait_closed(TIMEOUT)
+
+    return handler
+
+
+def silent(exchange: Exchange) -> None:
+    exchange.wait_closed(TIMEOUT)
+
+
+def one_after_the_other(*handlers: Handler) -> Handler:
+    """Answer each request in another way, and those that follow with 204."""
+    rest = list(handlers)
+
+    def handler(exchange: Exchange) -> None:
+        if rest:
+            rest.pop(0)(exchange)
+        else:
+            exchange.respond(204)
+
+    return handler
+
+
+def breaks(*parts: bytes) -> Handler:
+    """Send the start of an event stream, and break the connection."""
+
+    def handler(exchange: Exchange) -> None:
+        sends(*parts)(exchange)
+        exchange.truncate()
+
+    return handler
+
+
+THREE: Final = (
+    b'event: price\nid: 1\ndata: {"n": 1}\n\n',
+    b"data: two\ndata: lines\n\n",
+    b'event: news\nid: 3\nretry: 10\ndata: {"n": 3}\n\n',
+)
+
+# -- the output ------------------------------------------------------------------------------------
+
+
+def test_events_are_printed_as_an_event_stream(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends(b": comment\nunknown: x\n", *THREE))
+    assert tail("--no-reconnect", server.url()) == Done(
+        0,
+        'event: price\nid: 1\ndata: {"n": 1}\n\n'
+        "id: 1\ndata: two\ndata: lines\n\n"
+        'event: news\nid: 3\nretry: 10\ndata: {"n": 3}\n\n',
+        "",
+    )
+
+
+def test_json(tail: Tail, server: RawServer) -> None:
+    odd = 'é \u2028 \x85 \U0001f600 \x1b \\ "'
+    server.route("/", sends(*THREE, f"data: {odd}\ndata\n\n".encode()))
+    done = tail("--no-reconnect", "--json", server.url())
+    *lines, rest = done.out.split("\n")
+    assert (done.status, rest, done.err) == (0, "", "")
+    assert [json.loads(line) for line in lines] == [
+        {"event": "price", "data": '{"n": 1}', "id": "1", "retry": None},
+        {"event": "message", "data": "two\nlines", "id": "1", "retry": None},
+        {"event": "news", "data": '{"n": 3}', "id": "3", "retry": 10},
+        {"event": "message", "data": odd + "\n", "id": "3", "retry": None},
+    ]
+    assert "é" in lines[-1]  # for people to read
+
+
+def test_data(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends(*THREE))
+    done = tail("--no-reconnect", "--data", server.url())
+    assert done == Done(0, '{"n": 1}\ntwo\nlines\n{"n": 3}\n', "")
+
+
+def delta(content: object) -> dict[str, object]:
+    return {"choices": [{"delta": {"content": content}}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "printed"),
+    [
+        ("choices.0.delta.content", delta(" token"), " token"),
+        ("choices.0.delta.content", delta(""), ""),
+        ("choices.0.delta.content", delta(None), ""),
+        ("choices.1.delta.content", delta("x"), ""),
+        ("choices.00.delta.content", delta("x"), ""),
+        ("choices.-1.delta.content", delta("x"), ""),
+        ("choices.x", delta("x"), ""),
+        ("choices.0.delta.content.x", delta("x"), ""),
+        ("choices.0.delta", delta("é"), '{"content": "é"}'),
+        ("choices", {"choices": []}, "[]"),
+        ("choices.0", {"choices": []}, ""),
+        ("choices.0", {"choices": {"0": "no list"}}, "no list"),
+        ("a", {"a": 0}, "0"),
+        ("a", {"a": -1.5e300}, "-1.5e+300"),
+        ("a", {"a": False}, "false"),
+        ("a.b", {"a.b": 1}, ""),
+        ("", {"": 1}, "1"),
+        ("1", ["a", "b"], "b"),
+        ("a", 7, ""),
+        ("9" * 5000, ["a"], ""),
+    ],
+)
+def test_field(tail: Tail, server: RawServer, path: str, data: object, printed: str) -> None:
+    server.route("/", sends(b"data: " + json.dumps(data).encode() + b"\n\n"))
+    assert tail("--no-reconnect", f"--field={path}", server.url()) == Done(0, printed, "")
+
+
+def test_field_of_what_is_no_json_is_nothing(tail: Tail, server: RawServer) -> None:
+    no_json = (b"data: text\n\n", b"data: [" + b"[" * 100_000 + b"\n\n", b"data: %b\n\n")
+    server.route("/", sends(*no_json, b"data: " + b"1" * 5000 + b"\n\n", b'data: {"a": "x"}\n\n'))
+    assert tail("--no-reconnect", "--field", "a", server.url()) == Done(0, "x", "")
+
+
+def test_field_prints_tokens_until_done(tail: Tail, server: RawServer) -> None:
+    tokens = ["Why", " did", " it", "?"]
+    events = [b"data: %b\n\n" % json.dumps(delta(token)).encode() for token in tokens]
+    server.route("/", sends_and_holds(*events, b"data: [DONE]\n\n", b'data: "never seen"\n\n'))
+    done = tail("--field", "choices.0.delta.content", server.url())
+    assert done == Done(0, "Why did it?", "")
+
+
+def test_event_chooses_types(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends(*THREE))
+    only = ["--no-reconnect", "--data", server.url(), "--event"]
+    assert tail(*only, "news").out == '{"n": 3}\n'
+    assert tail(*only, "price", "--event", "news").out == '{"n": 1}\n{"n": 3}\n'
+    assert tail(*only, "message").out == "two\nlines\n"
+    assert tail(*only, "none").out == ""
+
+
+def test_max_events_counts_what_is_printed(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends_and_holds(*THREE, *THREE))
+    assert tail("--data", "--max-events", "1", server.url()).out == '{"n": 1}\n'
+    news = tail("--data", "--max-events", "2", "--event", "news", server.url())
+    assert news == Done(0, '{"n": 3}\n{"n": 3}\n', "")
+    assert tail("--field", "n", "--max-events", "2", server.url()).out == "13"
+    server.wait_for_close(TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("form", "shown", "rest"),
+    [((), "data: 1", "\n\n"), (("--data",), "1", "\n"), (("--field", ""), "1", "")],
+)
+def test_an_event_is_on_stdout_before_the_next_one_is_sent(
+    server: RawServer, form: tuple[str, ...], shown: str, rest: str
+) -> None:
+    seen = threading.Event()
+
+    def handler(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(b'data: {"": 1}\n\n' if "--field" in form else b"data: 1\n\n")
+        if not seen.wait(TIMEOUT):
+            raise AssertionError("the first event was not shown before the second one was sent")
+        exchange.send(b"data: [DONE]\n\n")
+        exchange.wait_closed(TIMEOUT)
+
+    server.route("/", handler)
+    with running(*form, server.url()) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(len(shown)).decode() == shown
+        seen.set()
+        assert finish(process) == Done(0, rest, "")
+
+
+# -- terminals and encodings -----------------------------------------------------------------------
+
+HOSTILE: Final = "\x1b]0;owned\x07 \x9b31m \b\x7f é\ttab"
+HOSTILE_SHOWN: Final = "\\x1b]0;owned\\x07 \\x9b31m \\x08\\x7f é\ttab"
+
+
+@contextmanager
+def on_terminal(*arguments: str) -> Generator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """Run the command line on a pseudo-terminal; gives the other side of it."""
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    attributes = termios.tcgetattr(theirs)
+    attributes[1] &= ~termios.OPOST  # LF stays LF
+    termios.tcsetattr(theirs, termios.TCSANOW, attributes)
+    with os.fdopen(ours, "rb", buffering=0) as screen, os.fdopen(theirs, "wb") as terminal:
+        with running(*arguments, stdout=terminal) as process:
+            terminal.close()
+            yield process, screen
+
+
+def all_on(screen: IO[bytes]) -> str:
+    output = b""
+    try:
+        while chunk := screen.read(4096):
+            output += chunk
+    except OSError:  # Linux's way to say that the other side has been closed
+        pass
+    return output.decode()
+
+
+@posix_only
+@pytest.mark.parametrize("form", [(), ("--data",), ("--field", "0"), ("--json",)])
+def test_control_characters_are_shown_on_a_terminal(
+    server: RawServer, form: tuple[str, ...]
+) -> None:
+    data = json.dumps([HOSTILE], ensure_ascii=False) if "--field" in form else HOSTILE
+    if "--field" in form:  # JSON has them escaped
+        data = data.replace("\x7f", "\\u007f")
+    server.route("/", sends(f"event: \x1b[2J\ndata: {data}\n\n".encode()))
+    with on_terminal("--no-reconnect", *form, server.url()) as (process, screen):
+        shown = all_on(screen)
+        assert finish(process) == Done(0, "", "")
+    # The line end after the last token is for the shell's prompt.
+    assert (
+        shown
+        == {
+            "": f"event: \\x1b[2J\ndata: {HOSTILE_SHOWN}\n\n",
+            "--data": f"{HOSTILE_SHOWN}\n",
+            "--field": f"{HOSTILE_SHOWN}\n",
+            "--json": '{"event": "\\u001b[2J", "data": "\\u001b]0;owned\\u0007 \\x9b31m \\b\\x7f'
+            ' é\\ttab", "id": null, "retry": null}\n',
+        }[form[0] if form else ""]
+    )
+
+
+def test_control_characters_are_left_alone_in_a_pipe(server: RawServer) -> None:
+    server.route("/", sends(f"data: {HOSTILE}\n\n".encode()))
+    assert run("--no-reconnect", "--data", server.url()) == Done(0, HOSTILE + "\n", "")
+
+
+def test_control_characters_do_not_come_with_errors(tail: Tail, server: RawServer) -> None:
+    body = HOSTILE.encode()
+    server.route("/", lambda exchange: exchange.respond(404, body=body, content_type="a/b"))
+    done = tail(server.url())
+    assert (done.status, done.out) == (3, "")
+    assert "\\x1b]0;owned\\x07 \\x9b31m" in done.err
+    assert re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", done.err) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "printed", "environment"),
+    [
+        (
+            ("--data",),
+            '[{"a": ["\\xe9\\u2028\\U0001f600"]}]\n',
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        ),
+        # What is JSON stays JSON.
+        (
+            ("--json",),
+            '{"event": "message", "data": "[{\\"a\\": [\\"\\u00e9\\u2028\\ud83d\\ude00\\"]}]",'
+            ' "id": null, "retry": null}\n',
+            {"PYTHONIOENCODING": "ascii"},
+        ),
+        (("--field", "0.a"), '["\\u00e9\\u2028\\ud83d\\ude00"]', {"PYTHONIOENCODING": "ascii"}),
+    ],
+)
+def test_output_that_cannot_have_all_characters(
+    server: RawServer, form: tuple[str, ...], printed: str, environment: dict[str, str]
+) -> None:
+    server.route("/", sends('data: [{"a": ["é\u2028\U0001f600"]}]\n\n'.encode()))
+    assert run("--no-reconnect", *form, server.url(), **environment) == Done(0, printed, "")
+
+
+def test_half_a_surrogate_pair_is_no_error(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends(b'data: {"a": "x\\ud83d"}\n\n', b'data: {"a": "y"}\n\n'))
+    done = tail("--no-reconnect", "--field", "a", server.url())
+    assert done == Done(0, "x\\ud83dy", "")
+
+
+# -- the request -----------------------------------------------------------------------------------
+
+
+def test_request_and_headers(tail: Tail, server: RawServer) -> None:
+    server.route("/", lambda exchange: exchange.respond(204))
+    assert tail(server.url("/?a=b")) == Done(0, "", "")
+    assert tail(
+        "-X", "delete", "-H", "X-A: 1", "--header", "x-b:2: é", "-H", "Accept: */*", server.url()
+    ) == Done(0, "", "")
+    plain, full = server.requests
+    assert (plain.method, plain.target, plain.body) == ("GET", "/?a=b", b"")
+    assert plain.header("accept") == "text/event-stream"
+    assert plain.header("last-event-id") is None
+    assert (full.method, full.header("x-a"), full.header("accept")) == ("DELETE", "1", "*/*")
+    assert full.header("x-b") == "2: é".encode().decode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("options", "method", "content_type", "body"),
+    [
+        (["-d", "text é"], "POST", None, "text é".encode()),
+        (["--body", "text", "-X", "PUT"], "PUT", None, b"text"),
+        (["-d", "a=b", "-H", "Content-Type: x/y"], "POST", "x/y", b"a=b"),
+        (["-d", ""], "POST", None, b""),
+        (["--json-body", ' {"a":"é"}'], "POST", "application/json", ' {"a":"é"}'.encode()),
+        (["--json-body", "null"], "POST", "application/json", b"null"),
+        (["--json-body", "[]", "-H", "content-type: x/y+json"], "POST", "x/y+json", b"[]"),
+        (["-d", "@FILE"], "POST", None, b'{"a": "\xff\n"}\n'),
+        (["--json-body", "@JSON"], "POST", "application/json", b"[1,\n2]\n"),
+    ],
+)
+def test_body(
+    tail: Tail,
+    server: RawServer,
+    tmp_path: Path,
+    options: list[str],
+    method: str,
+    content_type: str | None,
+    body: bytes,
+) -> None:
+    server.route("/", lambda exchange: exchange.respond(204))
+    (tmp_path / "FILE").write_bytes(b'{"a": "\xff\n"}\n')
+    (tmp_path / "JSON").write_bytes(b"[1,\n2]\n")
+    options = [option.replace("@", f"@{tmp_path}{os.sep}") for option in options]
+    assert tail(*options, server.url()) == Done(0, "", "")
+    (request,) = server.requests
+    assert (request.method, request.header("content-type")) == (method, content_type)
+    assert request.body == body
+
+
+@posix_only
+def test_a_body_may_be_any_bytes(server: RawServer) -> None:
+    server.route("/", lambda exchange: exchange.respond(204))
+    assert run("-d", os.fsdecode(b"\xff\xc3\xa9"), server.url()) == Done(0, "", "")
+    assert server.requests[0].body == b"\xff\xc3\xa9"
+
+
+def test_last_event_id(tail: Tail, server: RawServer) -> None:
+    server.route("/", lambda exchange: exchange.respond(204))
+    assert tail("--last-event-id", "é 7", server.url()) == Done(0, "", "")
+    assert tail("-H", "Last-Event-ID: 8", server.url()) == Done(0, "", "")
+    sent = [request.header_values("last-event-id") for request in server.requests]
+    assert sent == [["é 7".encode().decode("latin-1")], ["8"]]
+
+
+def test_redirects_are_followed(tail: Tail, server: RawServer) -> None:
+    server.route("/", lambda exchange: exchange.respond(307, [("Location", "/there")]))
+    server.route("/there", sends(b"data: x\n\n"))
+    assert tail("--no-reconnect", "--data", server.url()) == Done(0, "x\n", "")
+
+
+def test_certificates(
+    tail: Tail, tls: TlsFiles, tls_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["--no-reconnect", "--data", tls_server.url()]
+    untrusted = tail(*command)
+    assert (untrusted.status, untrusted.out) == (1, "")
+    assert untrusted.err.endswith(
+        f"sse-tail: error: error sending request for url ({command[2]})\n"
+    )
+    assert tail(*command, "--cacert", str(tls.ca_pem)) == Done(0, "safe\n", "")
+    assert tail(*command, "--insecure") == Done(0, "safe\n", "")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls.ca_pem))
+    assert tail(*command) == Done(0, "safe\n", "")
+
+
+def test_proxy(
+    tail: Tail,
+    server: RawServer,
+    tls: TlsFiles,
+    tls_server: RawServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.route("/", sends(b"data: x\n\n"))
+    with ProxyServer() as proxy:
+        command = ["--no-reconnect", "--data"]
+        assert tail(*command, "--proxy", proxy.url(), server.url()).out == "x\n"
+        trusting = [*command, "--cacert", str(tls.ca_pem), tls_server.url()]
+        assert tail(*trusting, "--proxy", proxy.url()).out == "safe\n"
+        monkeypatch.setenv("HTTP_PROXY", proxy.url())
+        assert tail(*command, server.url()).out == "x\n"
+        assert proxy.targets == [server.url(), f"127.0.0.1:{tls_server.port}", server.url()]
+    dead = tail(*command, "--proxy", proxy.url(), server.url())
+    assert (dead.status, dead.out) == (1, "")
+    assert len(server.requests) == 2
+
+
+class OneEvent(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        self.wfile.write(b"data: six\n\n")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+class IPv6Server(HTTPServer):
+    address_family = socket.AF_INET6
+
+
+def test_ipv6(tail: Tail) -> None:
+    try:
+        server = IPv6Server(("::1", 0), OneEvent)
+    except OSError:
+        pytest.skip("there is no IPv6 here")
+    with server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        url = f"http://[::1]:{server.server_port}/"
+        assert tail("--no-reconnect", "--data", url) == Done(0, "six\n", "")
+        thread.join()
+
+
+# -- connections -----------------------------------------------------------------------------------
+
+
+def test_a_lost_connection_is_followed_by_another(tail: Tail, server: RawServer) -> None:
+    first = breaks(b"retry: 10\nid: 1\ndata: a\n\ndata: unfinished\n")
+    busy = (503, [("Content-Type", "text/plain")])
+    server.route(
+        "/",
+        one_after_the_other(
+            first, lambda exchange: exchange.respond(*busy), sends(b"id: 2\ndata: b\n\n")
+        ),
+    )
+    done = tail("-H", "X-A: 1", "--data", server.url())
+    assert (done.status, done.out) == (0, "a\nb\n")
+    lost, unavailable = done.err.splitlines()
+    assert re.fullmatch(r"sse-tail: .+; connecting again in 0\.\d s", lost)
+    assert re.fullmatch(r"sse-tail: .*status 503.*; connecting again in 0\.\d s", unavailable)
+    headers = [(r.header("last-event-id"), r.header("x-a")) for r in server.requests]
+    assert headers == [(None, "1"), ("1", "1"), ("1", "1"), ("2", "1")]
+
+
+def test_verbose(tail: Tail, server: RawServer) -> None:
+    server.route("/", one_after_the_other(sends(b"retry: 10\nid: 1\ndata: a\n\n")))
+    done = tail("-v", "--data", server.url())
+    assert done[:2] == (0, "a\n")
+    assert re.fullmatch(
+        r"sse-tail: connecting\n"
+        r"sse-tail: connected\n"
+        r"sse-tail: the server has ended the stream; connecting again in 0\.0 s\n"
+        r"sse-tail: over: status 204: the server wants no further connection\n",
+        done.err,
+    )
+    assert server.requests[1].header("last-event-id") == "1"
+
+
+def test_no_reconnect(tail: Tail, server: RawServer) -> None:
+    server.route("/", breaks(b"retry: 10\ndata: a\n\n"))
+    server.route("/503", lambda exchange: exchange.respond(503))
+    broken = tail("--no-reconnect", "--data", server.url())
+    assert broken[:2] == (1, "a\n")
+    assert re.fullmatch(r"sse-tail: error: .+\n", broken.err)
+    assert tail("--no-reconnect", server.url("/503")).status == 3
+    assert len(server.requests) == 2
+
+
+def test_a_post_is_sent_once_unless_asked(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends(b"retry: 10\nid: 1\ndata: a\n\n"))
+    assert tail("-d", "x", "--data", server.url()) == Done(0, "a\n", "")
+    assert len(server.requests) == 1
+    again = tail("-d", "x", "--reconnect", "--data", "--max-events", "2", server.url())
+    assert again == Done(0, "a\na\n", "")
+    assert [request.body for request in server.requests] == [b"x"] * 3
+    assert server.requests[2].header("last-event-id") == "1"
+    # And one without an effect is sent again, with whatever body.
+    search = tail("-X", "GET", "-d", "x", "--data", "--max-events", "2", server.url())
+    assert search == Done(0, "a\na\n", "")
+
+
+def test_refused_connection(tail: Tail) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    done = tail("--no-reconnect", url)
+    assert done == Done(1, "", f"sse-tail: error: error sending request for url ({url})\n")
+
+
+def test_idle_timeout(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends_and_holds(b"retry: 10\ndata: a\n\n"))
+    command = ["--idle-timeout", "0.2", "--data", server.url()]
+    done = tail(*command, "--no-reconnect")
+    assert done[:2] == (1, "a\n")
+    assert "0.2 s" in done.err
+    done = tail(*command, "--max-events", "2")
+    assert done[:2] == (0, "a\na\n")
+    assert "; connecting again in 0.0 s\n" in done.err
+
+
+def test_an_answer_that_does_not_come(
+    tail: Tail, server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_cli, "_OPEN_TIMEOUT", 0.2)
+    server.route("/", silent)
+    done = tail("--no-reconnect", server.url())
+    assert done == Done(1, "", "sse-tail: error: no response headers within 0.2 s\n")
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+
+def test_done_ends_the_stream_and_closes_the_connection(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends_and_holds(b"data: a\n\ndata: [DONE]\n\ndata: b\n\n"))
+    done = tail("-v", "--data", server.url())
+    assert done[:2] == (0, "a\n")
+    assert done.err.splitlines()[-1] == "sse-tail: over: closed"
+    server.wait_for_close(TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "body", "message"),
+    [
+        (
+            200,
+            "text/html",
+            b"<title>Sign in",
+            "expected content type 'text/event-stream', got status 200 with content type"
+            " 'text/html'; the body begins '<title>Sign in'",
+        ),
+        (
+            404,
+            "text/plain",
+            b"no",
+            "expected status 200, got status 404 with content type 'text/plain'; the body begins"
+            " 'no'",
+        ),
+    ],
+)
+def test_what_is_no_event_stream(
+    tail: Tail, server: RawServer, status: int, content_type: str, body: bytes, message: str
+) -> None:
+    server.route("/", lambda x: x.respond(status, body=body, content_type=content_type))
+    assert tail(server.url()) == Done(3, "", f"sse-tail: error: {message}\n")
+
+
+def test_an_event_that_is_too_large(tail: Tail, server: RawServer) -> None:
+    size = 17 * 2**20
+    server.route("/", sends_and_holds(b"data: a\n\n", b"data: " + b"x" * size))
+    done = tail("--data", server.url())
+    assert done[:2] == (3, "a\n")
+    assert re.fullmatch(
+        r"sse-tail: error: event stream refused: unfinished event holds \d+ bytes,"
+        r" limit is 16777216 bytes\n",
+        done.err,
+    )
+
+
+@pytest.mark.parametrize("location", ["ftp://example.com/", "http://[::1"])
+def test_a_redirect_to_nowhere(tail: Tail, server: RawServer, location: str) -> None:
+    there = [("Location", location)]
+    server.route("/", lambda exchange: exchange.respond(302, there))
+    done = tail(server.url())
+    assert done[:2] == (1, "")
+    assert re.fullmatch(r"sse-tail: error: .+\n", done.err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "a URL is needed (or --demo)"),
+        (["example.com"], "expected a URL with http:// or https://, got 'example.com'"),
+        (["ftp://example.com/"], "expected a URL with http:// or https://, got 'ftp://ex"),
+        (["http://"], "no URL: 'http://' has no host"),
+        (["http://[::1"], "no URL: 'http://[::1': Invalid IPv6 address"),
+        (["http://x:99999"], "no URL: 'http://x:99999': Invalid port"),
+        (["http://x/\udcff"], "no URL: 'http://x/\\udcff'"),
+        (["http://x/\x1b"], "no URL: 'http://x/\\x1b'"),
+        (["-X", "", "http://x"], "argument -X/--request: no method: ''"),
+        (["-X", "A B", "http://x"], "argument -X/--request: no method: 'A B'"),
+        (["-H", "X-A", "http://x"], "argument -H/--header: expected 'NAME: VALUE', got 'X-A'"),
+        (["-H", ": x", "http://x"], "argument -H/--header: expected 'NAME: VALUE', got ': x'"),
+        (["-H", "a b: x", "http://x"], "expected 'NAME: VALUE', got 'a b: x'"),
+        (["-H", "a: x\ny", "http://x"], "argument -H/--header: control characters, or no text"),
+        (["-H", "a: \udcff", "http://x"], "argument -H/--header: control characters, or no text"),
+        (["--last-event-id", "a\nb", "http://x"], "control characters, or no text: 'a\\nb'"),
+        (["--last-event-id", "\udcff", "http://x"], "control characters, or no text"),
+        (["-d", "@/no/such", "http://x"], "no such body: [Errno 2]"),
+        (["--json-body", "@/no/such", "http://x"], "no such body: [Errno 2]"),
+        (["--json-body", "{", "http://x"], "--json-body: not JSON: "),
+        (["-d", "x", "--json-body", "1", "http://x"], "not allowed with argument"),
+        (["--json", "--data", "http://x"], "not allowed with argument"),
+        (["--cacert", "/no/such", "http://x"], "--cacert /no/such: [Errno 2]"),
+        (["--cacert", __file__, "http://x"], f"--cacert {__file__}: [X509"),
+        (["--cacert", "x", "--insecure", "http://x"], "not allowed with argument"),
+        (["--proxy", "x:1", "http://x"], "--proxy: Proxy URL must have a supported scheme"),
+        (["--proxy", "http://u:p@x:1", "http://x"], "--proxy: a user and a password would not be"),
+        (["--idle-timeout", "0", "http://x"], "expected a number above 0, got '0'"),
+        (["--idle-timeout", "nan", "http://x"], "expected a number above 0, got 'nan'"),
+        (["--idle-timeout", "inf", "http://x"], "expected a number above 0, got 'inf'"),
+        (["--max-events", "-1", "http://x"], "expected a number above 0, got '-1'"),
+        (["--max-events", "1.5", "http://x"], "expected a number above 0, got '1.5'"),
+        (["--colour", "http://x"], "unrecognized arguments: --colour"),
+    ],
+)
+def test_wrong_arguments(tail: Tail, arguments: list[str], message: str) -> None:
+    done = tail(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("usage: sse-tail ")
+    assert f"\nsse-tail: error: {message}" in done.err or message in done.err.splitlines()[-1]
+
+
+@posix_only
+class TestCtrlC:
+    def test_while_waiting_for_an_event(self, server: RawServer) -> None:
+        server.route("/", sends_and_holds(b"data: a\n\n"))
+        with running("--data", server.url()) as process:
+            assert read_line(process.stdout) == "a"
+            process.send_signal(signal.SIGINT)
+            assert finish(process) == Done(130, "", "")
+        server.wait_for_close(TIMEOUT)
+
+    def test_while_connecting(self, server: RawServer) -> None:
+        server.route("/", silent)
+        with running("-v", server.url()) as process:
+            assert read_line(process.stderr) == "sse-tail: connecting"
+            server.wait_for_request(timeout=TIMEOUT)
+            process.send_signal(signal.SIGINT)
+            done = finish(process)
+        assert (done.status, done.out) == (130, "")
+        assert re.fullmatch(r"(sse-tail: over: .+\n)?", done.err)
+        server.wait_for_close(TIMEOUT)
+
+    def test_while_waiting_to_connect_again(self, server: RawServer) -> None:
+        server.route("/", breaks(b"retry: 60000\ndata: a\n\n"))
+        with running("--data", server.url()) as process:
+            assert re.search("connecting again in [0-9.]+ s", read_line(process.stderr))
+            process.send_signal(signal.SIGINT)
+            assert finish(process) == Done(130, "a\n", "")
+
+    def test_ends_the_line_of_tokens_on_a_terminal(self, server: RawServer) -> None:
+        server.route("/", sends_and_holds(b'data: {"a": "token"}\n\n'))
+        with on_terminal("--field", "a", server.url()) as (process, screen):
+            assert screen.read(5) == b"token"
+            process.send_signal(signal.SIGINT)
+            assert all_on(screen) == "\n"
+            assert finish(process) == Done(130, "", "")
+
+
+@posix_only
+def test_a_closed_pipe_is_quiet(server: RawServer) -> None:
+    def endless(exchange: Exchange) -> None:
+        exchange.start()
+        while not exchange.stalled(0.01):
+            exchange.send(b"data: x\n\n")
+
+    server.route("/", endless)
+    with running("--data", server.url()) as process:
+        assert process.stdout is not None
+        assert read_line(process.stdout) == "x"
+        process.stdout.close()
+        server.wait_for_close(TIMEOUT)
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert process.wait(TIMEOUT) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_a_full_disk_is_an_error(server: RawServer) -> None:
+    server.route("/", sends_and_holds(b"data: x\n\n"))
+    with open("/dev/full", "wb") as full, running(server.url(), stdout=full) as process:
+        done = finish(process)
+    assert done == Done(1, "", "sse-tail: error: [Errno 28] No space left on device\n")
+
+
+# -- help and documentation ------------------------------------------------------------------------
+
+
+def same_on_all_pythons(text: str) -> str:
+    """Return a help text as Python 3.13 and later put it, without its line breaks."""
+    return " ".join(re.sub(r"(-\w) (?:[A-Z]+|'NAME: VALUE'), --", r"\1, --", text).split())
+
+
+def page_blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
+
+
+def test_help(tail: Tail) -> None:
+    done = tail("--help")
+    assert (done.status, done.err) == (0, "")
+    assert max(map(len, done.out.splitlines())) < 80
+    (written,) = (block for block in page_blocks("text") if block.startswith("usage: "))
+    assert same_on_all_pythons(written) == same_on_all_pythons(done.out)
+
+
+def test_version(tail: Tail) -> None:
+    done = tail("--version")
+    assert (done.status, done.err) == (0, "")
+    assert re.fullmatch(r"sse-proto .+, httpxr [\d.]+, Python [\w.+]+\n", done.out)
+
+
+EXAMPLES: Final[list[tuple[str, str]]] = re.findall(
+    r"^```sh\n(.*?)^```\n\n```text\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S
+)
+
+
+@pytest.fixture(scope="module")
+def service() -> Generator[str]:
+    with serve(app) as url:
+        yield url
+
+
+@posix_only
+@pytest.mark.parametrize(("command", "output"), EXAMPLES)
+def test_examples(
+    service: str, tmp_path: Path, command: str, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "jq " in command and shutil.which("jq") is None:
+        pytest.skip("there is no jq")
+    ours = tmp_path / "sse-tail"
+    ours.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sse_httpxr "$@"\n', "utf-8")
+    ours.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
+    script = re.sub("https://(example.com|api.openai.com)", service, command)
+    # For a checkout and for an installed package; the examples write files.
+    paths = [str(Path(path).resolve()) for path in sys.path]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.chdir(tmp_path)
+    done = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    assert done.stdout.rstrip("\n") == output.rstrip("\n")
+    assert done.stderr == ""
+
+
+def test_examples_are_found() -> None:
+    assert len(EXAMPLES) > 4
