@@ -12,7 +12,7 @@ import httpxr
 from sse_proto._adapter.reading import BODY_BYTES, BODY_SECONDS
 from sse_proto._adapter.subscription import Interrupted
 
-from ._chunks import AsyncChunks, SyncChunks, is_being_cancelled
+from ._chunks import AsyncChunks, SyncChunks
 from ._compat import request_of
 from ._errors import SSEError
 from ._live import Interrupt, aclose_response, aopen_live, close_response, open_live
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncConnector", "SyncConnector"]
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 
 # After these no attempt will succeed: it is the request, or the server's plan.
 _FUTILE: Final = (
@@ -151,57 +152,80 @@ class AsyncConnector(_BaseConnector):
         super().__init__(method, url, options)
         self._client = client
         self._chunks: AsyncChunks | None = None
-        # Ends what is being waited for, but for chunks.
-        self._interrupt: Callable[[], object] | None = None
+        # What `open` or `sleep` waits for. It goes on when who has called them is cancelled.
+        self._task: asyncio.Future[Any] | None = None
+        # Since when a read waits, in seconds of the monotonic clock.
+        self._silent_since: float | None = None
 
     async def open(self, headers: list[tuple[bytes, bytes]]) -> httpxr.Response:
-        self._response = response = await self._until_interrupted(self._open(headers))
-        return response
+        return await self._go_on_with(self._open, headers)
 
     async def _open(self, headers: list[tuple[bytes, bytes]]) -> httpxr.Response:
         options = self._options_with(headers)
         if options["files"] is not None:
             self._freeze(await acapture(self._client, self._method, self._url, options, None))
             options = self._options_with(headers)
-        return await aopen_live(self._client, self._method, self._url, **options)
+        response = await aopen_live(self._client, self._method, self._url, **options)
+        self._response = response
+        return response
 
     async def read(self, idle_timeout: float | None) -> bytes | None:
-        return await anext(self._body(idle_timeout), None)
+        chunks, now = self._body(), time.monotonic()
+        if idle_timeout is not None:
+            # A read that was cancelled goes on with this one, and so does the silence.
+            self._silent_since = self._silent_since or now
+            chunks.idle_timeout = max(0.0, idle_timeout - (now - self._silent_since))
+        try:
+            chunk = await anext(chunks, None)
+        except httpxr.ReadTimeout as error:
+            if chunks.idle_timeout == idle_timeout:
+                raise
+            message = f"no byte from the server for {idle_timeout} s"
+            raise httpxr.ReadTimeout(message, request=error.request) from None
+        self._silent_since = None
+        return chunk
 
     async def start_of_body(self) -> bytes:
-        return (await self._body(None).read_start(BODY_BYTES, BODY_SECONDS))[:BODY_BYTES]
+        return (await self._body().read_start(BODY_BYTES, BODY_SECONDS))[:BODY_BYTES]
 
-    def _body(self, idle_timeout: float | None) -> AsyncChunks:
+    def _body(self) -> AsyncChunks:
         if self._chunks is None:
             assert self._response is not None  # it is open
             self._chunks = async_chunks(self._response)
-            self._chunks.idle_timeout = idle_timeout
+            self._chunks.idle_timeout = None
         return self._chunks
 
     async def close(self) -> None:
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():  # as in a client's hook
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         response, self._response = self._response, None
         chunks, self._chunks = self._chunks, None
+        self._silent_since = None
         if chunks is not None:
             await chunks.aclose()
         if response is not None:
             await aclose_response(response)
 
     async def sleep(self, seconds: float) -> None:
-        await self._until_interrupted(asyncio.sleep(seconds))
+        await self._go_on_with(asyncio.sleep, seconds)
 
-    async def _until_interrupted(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        task = asyncio.ensure_future(coroutine)
-        self._interrupt = task.cancel
+    async def _go_on_with(
+        self, function: Callable[[_T], Coroutine[Any, Any, _R]], argument: _T
+    ) -> _R:
+        task: asyncio.Future[_R]
+        task = self._task = self._task or asyncio.ensure_future(function(argument))
         try:
-            return await task
-        except asyncio.CancelledError:
-            if self._is_interrupted and not is_being_cancelled():
-                raise Interrupted from None
-            raise
+            await asyncio.wait([task])
+            self._task = None
+            if task.cancelled() and self._is_interrupted:
+                raise Interrupted
+            return task.result()
         finally:
-            self._interrupt = None
+            del task  # or an error's traceback would keep it, and that again the error
 
     def interrupt(self) -> None:
         self._is_interrupted = True
-        if self._interrupt is not None:
-            self._interrupt()
+        if self._task is not None:
+            self._task.cancel()

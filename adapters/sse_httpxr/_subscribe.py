@@ -143,6 +143,9 @@ async def asubscribe(
     """Iterate over the events of a stream on asyncio; connect again whenever it is lost.
 
     Arguments and errors are those of `subscribe`, with an `httpxr.AsyncClient`.
+
+    A timeout around ``anext``, or another cancellation, loses nothing: the wait, the opening or the
+    silence that it came upon goes on with the next call.
     """
     check_client(client, httpxr.AsyncClient, "asubscribe", "subscribe")
     options: LiveOptions = {

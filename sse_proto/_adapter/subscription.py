@@ -6,8 +6,9 @@ async one would suspend. It takes no decision, and neither does the loop: the pr
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from sse_proto import EventTooLarge, Fail, Open, ReadyState, RetriesExhausted, Wait
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["AsyncSubscription", "Connector", "Interrupted", "Subscription"]
 
 _R = TypeVar("_R")
+
+# Scheme; credentials; host and path; query and fragment.
+_URL: Final = re.compile(r"(https?://)(?:[^/\s@]*@)?([^\s?#)]*)[^\s)]*")
 
 
 class Interrupted(Exception):
@@ -36,7 +40,10 @@ class Connector(Protocol[_R]):
     """Those among them after which none will."""
 
     async def open(self, headers: list[tuple[bytes, bytes]]) -> _R:
-        """Send the request with these headers; return the response, its body unread."""
+        """Send the request with these headers; return the response, its body unread.
+
+        Called again after it was cancelled, it goes on with the request that it had begun.
+        """
         ...
 
     def head(self, response: _R) -> tuple[int, Iterable[tuple[str, str]]]:
@@ -56,7 +63,7 @@ class Connector(Protocol[_R]):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; or raise `Interrupted`."""
+        """Wait; or raise `Interrupted`. Called again after it was cancelled, wait for the rest."""
         ...
 
     def interrupt(self) -> None:
@@ -78,18 +85,20 @@ class _BaseSubscription(Generic[_R]):
         connector: Connector[_R],
         protocol: EventSourceProtocol,
         *,
-        name: str,
+        url: str,
         logger: logging.Logger,
         on_state: Callable[[Action], object] | None,
     ) -> None:
         self._connector = connector
         self._protocol = protocol
-        self._name = name
+        # For the log: without what may be secret, as credentials and the query.
+        self._name = re.sub("//[^/]*@", "//", re.split("[?#]", url)[0])
         self._logger = logger
         self._on_state = on_state
         self._events: deque[ServerSentEvent] = deque()
         # What to do next; a wait of 0 s is how it begins.
         self._action: Action = Wait(0.0)
+        self._has_waited = False
         self._response: _R | None = None
         self._is_closing = False
         self._is_in_use = False
@@ -130,7 +139,9 @@ class _BaseSubscription(Generic[_R]):
         try:
             while not (self._events or self._is_closing):
                 if isinstance(self._action, Wait):
-                    await self._connector.sleep(self._action.seconds)
+                    if not self._has_waited:
+                        await self._connector.sleep(self._action.seconds)
+                        self._has_waited = True
                     await self._connect()
                 elif isinstance(self._action, Open):
                     await self._read(self._action)
@@ -160,11 +171,13 @@ class _BaseSubscription(Generic[_R]):
         self._response = response
         status_code, headers = connector.head(response)
         action = protocol.response_received(status_code, headers, now=connector.time())
-        if not isinstance(action, Open):
-            body = await connector.start_of_body() if isinstance(action, Fail) else b""
-            await connector.close()
-            action = self._explained(action, response, body)
-        self._do(action)
+        if isinstance(action, Fail):
+            # Without the body, should reading it be cancelled.
+            self._action = self._explained(action, response, b"")
+            action = self._explained(action, response, await connector.start_of_body())
+        else:
+            action = self._explained(action, response, b"")
+        await self._do_and_close(action)
 
     async def _read(self, action: Open) -> None:
         try:
@@ -173,8 +186,7 @@ class _BaseSubscription(Generic[_R]):
                 self._events.extend(self._protocol.feed(chunk))
                 return
         except EventTooLarge as error:
-            await self._connector.close()
-            self._do(self._explained(Fail(error), None, b""))
+            await self._do_and_close(self._explained(Fail(error), None, b""))
         except self._connector.lost_errors as error:
             await self._lost(error)
         else:
@@ -183,13 +195,14 @@ class _BaseSubscription(Generic[_R]):
     async def _lost(self, error: Exception | None) -> None:
         if self._is_closing:
             raise Interrupted
-        await self._connector.close()
+        action: Action
         if isinstance(error, self._connector.futile_errors):
             self._protocol.close()
-            self._do(Fail(error))
+            action = Fail(error)
         else:
             action = self._protocol.connection_lost(error, now=self._connector.time())
-            self._do(self._explained(action, None, b""))
+            action = self._explained(action, None, b"")
+        await self._do_and_close(action)
 
     def _explained(self, action: Action, response: _R | None, body: bytes) -> Action:
         """Return an action with the errors of the core in terms of the adapter."""
@@ -215,8 +228,15 @@ class _BaseSubscription(Generic[_R]):
         error.__cause__ = cause
         return Fail(error)
 
+    async def _do_and_close(self, action: Action) -> None:
+        # In this order: closing may be cancelled.
+        self._do(action)
+        if not isinstance(action, Open):
+            await self._connector.close()
+
     def _do(self, action: Action) -> None:
         self._action = action
+        self._has_waited = False
         if isinstance(action, Open):
             self._logger.info("%s: open", self._name)
         elif isinstance(action, Wait):
@@ -233,10 +253,12 @@ class _BaseSubscription(Generic[_R]):
             self._on_state(action)
 
     async def _stop(self) -> None:
-        if self._protocol.state is not ReadyState.CLOSED:
-            self._do(self._protocol.close())
         self._events.clear()
-        await self._connector.close()
+        try:
+            if self._protocol.state is not ReadyState.CLOSED:
+                self._do(self._protocol.close())
+        finally:  # on_state may raise
+            await self._connector.close()
 
     def _begin_closing(self) -> None:
         self._is_closing = True
@@ -254,11 +276,14 @@ class Subscription(_BaseSubscription[_R]):
         return self
 
     def __next__(self) -> ServerSentEvent:
-        while not self._events:
+        while True:
+            try:
+                return self._events.popleft()
+            except IndexError:  # none there, or no more: another thread may close it at any time
+                pass
             _run(self._advance())
             if not self._events:
                 raise StopIteration
-        return self._events.popleft()
 
     def close(self) -> None:
         """End it: the connection is closed, a wait is over, iterating stops.
@@ -305,4 +330,6 @@ def _run(coroutine: Coroutine[None, None, None]) -> None:
 
 
 def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    """Return an error for the log. A client's message may have the whole URL, with its secrets."""
+    text = _URL.sub(r"\1\2", str(error))
+    return f"{type(error).__name__}: {text}"
