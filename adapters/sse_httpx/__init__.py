@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-if find_spec("httpx") is None and find_spec("httpx2") is None:
+if not (find_spec("httpx") or find_spec("httpx2")):  # pragma: no cover, tested without them
     _message = (
         "sse_httpx needs httpx or httpx2: pip install 'sse-proto[httpx]' or 'sse-proto[httpx2]'"
     )

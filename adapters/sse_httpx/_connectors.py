@@ -65,9 +65,10 @@ class _BaseConnector:
     def _options_with(self, headers: list[tuple[bytes, bytes]]) -> Options:
         """Return the options of the next request."""
         options = self._options.copy()
-        options["headers"] = merged = self._library.Headers(options["headers"])
-        for name, value in headers:
-            merged.setdefault(name.decode(), value.decode())  # sent in UTF-8
+        own = self._library.Headers(options["headers"])
+        # As bytes: the library may have made up its mind that they are ASCII.
+        missing = [(name, value) for name, value in headers if name.decode() not in own]
+        options["headers"] = [*own.raw, *missing]
         return options
 
     def _needs_freezing(self) -> bool:
@@ -90,6 +91,19 @@ class _BaseConnector:
     def _opened(self, response: Any) -> None:
         self._reader = Reader(response, _Chunks(), _no_objection)
 
+    def _lost(
+        self, reader: Reader[Any, bytes], error: Exception, idle_timeout: float | None
+    ) -> Any:
+        """Return an error of a read as one of `lost_errors` that says what has happened."""
+        request = request_of(reader.response)
+        if isinstance(error, self._library.StreamClosed):
+            # A read that is cancelled closes the connection: to go on takes another one.
+            return self._library.ReadError("the last read was cancelled", request=request)
+        if idle_timeout is None:
+            return error  # of a transport that has timeouts of its own
+        message = f"no byte from the server for {idle_timeout} s"
+        return self._library.ReadTimeout(message, request=request)
+
     def _open_reader(self) -> Reader[Any, bytes]:
         assert self._reader is not None  # a response is open
         return self._reader
@@ -108,7 +122,8 @@ class SyncConnector(_BaseConnector):
             request, _ = build_request(
                 self._library, self._client, self._method, self._url, self._options
             )
-            self._freeze(request, request.read())
+            if isinstance(request.stream, self._library.SyncByteStream):  # else it is refused
+                self._freeze(request, request.read())
         options = self._options_with(headers)
         response = open_response(self._client, self._method, self._url, **options)
         self._opened(response)
@@ -123,6 +138,8 @@ class SyncConnector(_BaseConnector):
             return reader.next()
         except StopIteration:
             return None
+        except (self._library.ReadTimeout, self._library.StreamClosed) as error:
+            raise self._lost(reader, error, idle_timeout) from None
 
     async def start_of_body(self) -> bytes:
         return self._open_reader().start_of_body()
@@ -165,7 +182,8 @@ class AsyncConnector(_BaseConnector):
             request, _ = build_request(
                 self._library, self._client, self._method, self._url, self._options
             )
-            self._freeze(request, await request.aread())
+            if isinstance(request.stream, self._library.AsyncByteStream):  # else it is refused
+                self._freeze(request, await request.aread())
         options = self._options_with(headers)
         response = await aopen_response(self._client, self._method, self._url, **options)
         self._opened(response)
@@ -178,10 +196,8 @@ class AsyncConnector(_BaseConnector):
             return await self._until_interrupted(reader.anext())
         except StopAsyncIteration:
             return None
-        except self._library.StreamClosed:
-            # A read that is cancelled closes the connection: to go on takes another one.
-            request = request_of(reader.response)
-            raise self._library.ReadError("the last read was cancelled", request=request) from None
+        except (self._library.ReadTimeout, self._library.StreamClosed) as error:
+            raise self._lost(reader, error, idle_timeout) from None
 
     async def start_of_body(self) -> bytes:
         return await self._open_reader().astart_of_body()

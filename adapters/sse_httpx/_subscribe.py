@@ -148,10 +148,10 @@ async def asubscribe(
     extensions: Mapping[str, Any] | None = None,
     decoder: DecoderFactory = SSEDecoder,
 ) -> AsyncGenerator[AsyncSubscription[R], None]:
-    """Iterate over the events of a stream on asyncio; connect again whenever it is lost.
+    """Iterate over the events of a stream on asyncio or trio; connect again whenever it is lost.
 
-    Arguments and errors are those of `subscribe`, with an ``AsyncClient``. What is
-    waited for ends at once whatever it is. A cancelled read closes its connection, and the next one
+    Arguments and errors are those of `subscribe`, with an ``AsyncClient``. Closed by another task,
+    it ends at once whatever it waits for. A cancelled read closes its connection, and the next one
     takes a new one.
     """
     library = library_of(client, "AsyncClient")
@@ -191,7 +191,8 @@ def _protocol(
     headers = library.Headers(options["headers"])
     if "last-event-id" in headers:
         if last_event_id is None:
-            last_event_id = headers["last-event-id"]
+            values = [value for name, value in headers.raw if name.lower() == b"last-event-id"]
+            last_event_id = b", ".join(values).decode()
         del headers["last-event-id"]
     options["headers"] = headers
     if idle_timeout is UNSET:

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-if find_spec("httpxr") is None:
+if find_spec("httpxr") is None:  # pragma: no cover, tested in an environment without it
     _message = "sse_httpxr needs httpxr: pip install 'sse-proto[httpxr]'"
     raise ModuleNotFoundError(_message, name="httpxr")
 

@@ -131,7 +131,7 @@ def versions() -> str:
     """Return what is at work here."""
     try:
         ours = version("sse-proto")
-    except PackageNotFoundError:
+    except PackageNotFoundError:  # pragma: no cover, in a tree on the path
         ours = "(not installed)"
     return f"sse-proto {ours}, httpxr {version('httpxr')}, Python {platform.python_version()}"
 

@@ -112,7 +112,9 @@ def _unsendable(request: httpxr.Request, error: Exception) -> str:
     """Say why httpxr does not send a request. It says "builder error" only."""
     for name, value in request.headers.multi_items():
         if _CONTROL_CHARACTER.search(value):
-            return f"the header {name} has a control character: {value!r:.100}"
+            # Of others the value may be secret.
+            shown = f": {value!r:.100}" if name.lower() == "last-event-id" else ""
+            return f"the header {name} has a control character{shown}"
     return f"httpxr cannot send this request: {error}"
 
 

@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 import pytest
 
-from sse_proto import EventTooLarge, ServerSentEvent, SSEDecoder
+from sse_proto import EventTooLarge, Open, ReadyState, ServerSentEvent, SSEDecoder, Stop, Wait
 from tests.adapters.harness import event, sends
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sse_proto import Action
     from tests.servers import Exchange, Handler, RawServer, TlsFiles
 
 _T = TypeVar("_T")
@@ -110,6 +111,8 @@ class Driver(ABC):
         return cast("type[Exception]", getattr(owner, name))
 
     def items(self, source: Any, name: str) -> Any:
+        if not name:  # a subscription is the iterator itself
+            return source
         return getattr(source, f"a{name}" if self.is_async else name)()
 
     def items_of(self, response: Any) -> Any:
@@ -133,6 +136,13 @@ class Driver(ABC):
     ) -> AsyncGenerator[Stream]:
         async with self.adapter.aconnect_sse(client, method, url, **call) as source:
             yield Stream(self, source, items)
+
+    @asynccontextmanager
+    async def subscribe(
+        self, client: Any, method: str, url: str, **call: Any
+    ) -> AsyncGenerator[Stream]:
+        async with self.adapter.asubscribe(client, method, url, **call) as subscription:
+            yield Stream(self, subscription, "")
 
     @asynccontextmanager
     async def open(self, method: str, url: str, **call: Any) -> AsyncGenerator[Stream]:
@@ -185,6 +195,13 @@ class SyncDriver(Driver):
     ) -> AsyncGenerator[Stream]:
         with self.adapter.connect_sse(client, method, url, **call) as source:
             yield Stream(self, source, items)
+
+    @asynccontextmanager
+    async def subscribe(
+        self, client: Any, method: str, url: str, **call: Any
+    ) -> AsyncGenerator[Stream]:
+        with self.adapter.subscribe(client, method, url, **call) as subscription:
+            yield Stream(self, subscription, "")
 
     def trust(self, ca_pem: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if self.is_httpxr:
@@ -1159,10 +1176,105 @@ async def test_json_of_a_refused_response(driver: Driver, server: RawServer) -> 
                 await driver.next(driver.items_of(stream.response))
 
 
-# -- public surfaces ------------------------------------------------------------------------------
+# -- connecting again -----------------------------------------------------------------------------
 
-# Of one adapter so far.
-NOT_IN_BOTH: Final = {"ReconnectPolicy", "asubscribe", "subscribe"}
+
+def ended(exchange: Exchange) -> None:
+    exchange.start()
+    exchange.send("id: ü1\n".encode() + event("1") + b"id: 2\ndata: unfinished\n")
+
+
+def broken(exchange: Exchange) -> None:
+    ended(exchange)
+    exchange.stalled(SETTLE)
+    exchange.reset()
+
+
+def stalled(exchange: Exchange) -> None:
+    ended(exchange)
+    exchange.wait_closed(TIMEOUT)
+
+
+def torn(exchange: Exchange) -> None:
+    ended(exchange)
+    exchange.truncate()
+
+
+LOSSES: Final[dict[str, tuple[Handler, str]]] = {
+    "an end": (ended, ""),
+    "a reset": (broken, "ReadError"),
+    "a truncated body": (torn, "TransportError"),
+    "a stall": (stalled, "ReadTimeout"),
+}
+
+
+@pytest.mark.parametrize(("handler", "error"), LOSSES.values(), ids=LOSSES.keys())
+@driven
+async def test_it_comes_back(
+    driver: Driver, server: RawServer, handler: Handler, error: str
+) -> None:
+    @server.route("/")
+    def handle(exchange: Exchange) -> None:
+        number = len(server.requests)
+        if number == 1:
+            handler(exchange)
+        elif number == 2:
+            exchange.respond(503, [("Retry-After", "0")])
+        elif number == 3:
+            exchange.start()
+            exchange.send(b"id\n" + event("2"))
+        else:
+            exchange.respond(204)
+
+    actions: list[Action] = []
+    policy = driver.adapter.ReconnectPolicy(initial_delay=0.001, max_backoff=0.0)
+    async with driver.client() as client:
+        async with driver.subscribe(
+            client,
+            "GET",
+            server.url(),
+            reconnect=policy,
+            idle_timeout=0.3,
+            on_state=actions.append,
+        ) as stream:
+            received = [(item.data, item.id) for item in await stream.rest()]
+            assert received == [("1", "ü1"), ("2", "")]
+            assert stream.source.state is ReadyState.CLOSED
+            assert stream.response.status_code == 204
+    sent = [request.header_values("last-event-id") for request in server.requests]
+    on_the_wire = "ü1".encode().decode("latin-1")
+    assert sent == [[], [on_the_wire], [on_the_wire], []]
+    assert [type(action) for action in actions] == [Open, Wait, Wait, Open, Wait, Stop]
+    errors = [action.error for action in actions if isinstance(action, Wait)]
+    assert isinstance(errors[0], driver.error(error)) if error else errors[0] is None
+    assert isinstance(errors[1], driver.adapter.SSEError)
+    assert errors[2] is None
+
+
+@driven
+async def test_a_subscription_is_refused(driver: Driver, server: RawServer) -> None:
+    server.route("/", lambda exchange: exchange.respond(404, body=b"nothing here"))
+    async with driver.client() as client:
+        async with driver.subscribe(client, "GET", server.url()) as stream:
+            for _ in range(2):
+                with pytest.raises(driver.adapter.SSEError, match="begins 'nothing here'") as error:
+                    await stream.next()
+            assert cast("Any", error.value).status_code == 404
+    assert len(server.requests) == 1
+
+
+@driven
+async def test_leaving_a_subscription_closes(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1", hold=True))
+    async with driver.client() as client:
+        async with driver.subscribe(client, "GET", server.url()) as stream:
+            assert (await stream.next()).data == "1"
+        left = time.perf_counter()
+        assert await driver.wait_for_close(server) - left < PROMPT
+        assert await stream.rest() == []
+
+
+# -- public surfaces ------------------------------------------------------------------------------
 
 
 def parameters(function: Callable[..., object]) -> list[tuple[str, Any, str]]:
@@ -1184,14 +1296,20 @@ def adapters() -> tuple[Any, Any]:
 
 def test_adapters_have_the_same_names(adapters: tuple[Any, Any]) -> None:
     one, other = adapters
-    assert set(one.__all__) ^ set(other.__all__) <= NOT_IN_BOTH
+    assert set(one.__all__) == set(other.__all__)
     assert other.__all__ == sorted(other.__all__)
     for name in other.__all__:
         assert getattr(other, name).__doc__
     assert one.ServerSentEvent is other.ServerSentEvent is ServerSentEvent
 
 
-@pytest.mark.parametrize("name", ["connect_sse", "aconnect_sse", "iter_json", "aiter_json"])
+FUNCTIONS: Final = (
+    *("connect_sse", "aconnect_sse", "iter_json", "aiter_json"),
+    *("subscribe", "asubscribe"),
+)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_take_the_same(adapters: tuple[Any, Any], name: str) -> None:
     one, other = (parameters(getattr(adapter, name)) for adapter in adapters)
     assert [p for p in one if p[0] != "transport"] == other
@@ -1213,3 +1331,4 @@ def test_sync_and_asynchronous_functions_take_the_same(library: str) -> None:
     pytest.importorskip(library)
     module: Any = importlib.import_module("sse_httpx")
     assert parameters(module.connect_sse) == parameters(module.aconnect_sse)
+    assert parameters(module.subscribe) == parameters(module.asubscribe)

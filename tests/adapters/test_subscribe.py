@@ -523,7 +523,8 @@ def test_these_errors_are_raised_at_once(
         assert str(error) == "httpxr cannot send this request: builder error"
     elif kind is httpxr.LocalProtocolError:
         name = "x-own" if "headers" in call else "last-event-id"
-        assert str(error) == f"the header {name} has a control character: 'a\\x01b'"
+        shown = ": 'a\\x01b'" if name == "last-event-id" else ""
+        assert str(error) == f"the header {name} has a control character{shown}"
 
 
 def test_an_error_of_a_hook_is_raised_at_once(mode: Mode, server: RawServer) -> None:
