@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 TYPED := sse_proto adapters/sse_httpxr adapters/sse_httpx tests benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs bench fuzz soak oracle sanitize fmt clean lint types mypy basedpyright tests tests-core tests-adapters tests-pure
+.PHONY: help demo test docs bench fuzz soak oracle sanitize fmt clean lint types mypy basedpyright
+.PHONY: tests tests-core tests-programs tests-random tests-httpxr tests-httpx tests-pure
 
 help:
 	@echo "make demo      watch live streams, some ten seconds"
@@ -77,20 +78,42 @@ mypy: $(VENV)/.dev
 basedpyright: $(VENV)/.dev
 	$(BIN)/basedpyright --pythonpath $(BIN)/python $(TYPED)
 
-# Two halves at once: the adapter's tests mostly wait, the others compute. (Not with the shell's `&`,
-# which would make the tests deaf to Ctrl-C.) The output of the first half follows that of the other.
+# Several at once: most of the tests wait for a server. (Not with the shell's `&`, which would make
+# them deaf to Ctrl-C.) Each writes a log; they are printed in the end.
+PARTS := core programs httpxr httpx random
+
 tests: $(VENV)/.dev
 	@$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory -j2 tests-core tests-adapters; status=$$?; \
-		cat $(VENV)/tests-adapters.log; exit $$status
+	@$(MAKE) --no-print-directory --keep-going -j4 $(PARTS:%=tests-%); status=$$?; \
+		cat $(PARTS:%=$(VENV)/tests-%.log); exit $$status
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100
 
-tests-core:
-	$(BIN)/coverage run --parallel-mode -m pytest --ignore tests/adapters
+COVERED := $(BIN)/coverage run --parallel-mode -m pytest
 
-tests-adapters:
-	@$(BIN)/coverage run --parallel-mode -m pytest tests/adapters >$(VENV)/tests-adapters.log 2>&1
+# What runs programs, or looks at the whole project.
+PROGRAMS := $(addprefix tests/test_,cli.py demo.py docs.py embed.py examples.py packaging.py servers.py)
+# What computes for long with random input. It reaches no line that the others do not reach, and
+# measuring that would make it twice as slow.
+RANDOM := $(addprefix tests/test_,oracle.py properties.py protocol_properties.py \
+	reconnect_storm.py shapes.py speedups.py)
+HTTPX := $(addprefix tests/adapters/test_,behaviour.py sse_httpx.py subscribe_httpx.py)
+
+tests-core:
+	@$(COVERED) $(PROGRAMS:%=--ignore=%) $(RANDOM:%=--ignore=%) --ignore=tests/adapters \
+		>$(VENV)/$@.log 2>&1
+
+tests-programs:
+	@$(COVERED) $(PROGRAMS) >$(VENV)/$@.log 2>&1
+
+tests-random:
+	@$(BIN)/python -m pytest $(RANDOM) >$(VENV)/$@.log 2>&1
+
+tests-httpxr:
+	@$(COVERED) tests/adapters $(HTTPX:%=--ignore=%) >$(VENV)/$@.log 2>&1
+
+tests-httpx:
+	@$(COVERED) $(HTTPX) >$(VENV)/$@.log 2>&1
 
 # The decoder's tests run on both twins anyway. This is what uses the chosen one, with C off.
 tests-pure: $(VENV)/.dev

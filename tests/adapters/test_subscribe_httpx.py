@@ -1251,7 +1251,8 @@ async def test_a_wait_goes_on_after_it_was_cancelled(
     async_driver: Driver, server: RawServer
 ) -> None:
     driver = async_driver
-    server.route("/", in_turn(status(503), sends("1")))
+    # One more than needed: the second may be cancelled, and not have been seen yet.
+    server.route("/", in_turn(status(503), sends("1"), sends("1")))
     policy = ReconnectPolicy(initial_delay=1.0, max_backoff=0.0)
     cancelled = 0
     async with subscribed(driver, server, reconnect=policy) as events:
