@@ -11,7 +11,8 @@ TYPED := sse_proto adapters/sse_httpxr adapters/sse_httpx tests benchmarks examp
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test docs bench fuzz soak oracle sanitize fmt clean lint types mypy basedpyright
-.PHONY: tests tests-core tests-programs tests-random tests-httpxr tests-httpx tests-subscribe-httpx tests-pure
+.PHONY: tests tests-core tests-programs tests-random tests-httpxr tests-httpx tests-subscribe
+.PHONY: tests-subscribe-httpx tests-pure
 
 help:
 	@echo "make demo      watch live streams, some ten seconds"
@@ -80,7 +81,7 @@ basedpyright: $(VENV)/.dev
 
 # Several at once: most of the tests wait for a server. (Not with the shell's `&`, which would make
 # them deaf to Ctrl-C.) Each writes a log; they are printed in the end.
-PARTS := httpxr httpx subscribe-httpx programs core random
+PARTS := httpxr httpx subscribe-httpx programs core subscribe random
 
 tests: $(VENV)/.dev
 	@$(BIN)/coverage erase
@@ -96,12 +97,13 @@ PROGRAMS := $(addprefix tests/test_,cli.py demo.py docs.py embed.py examples.py 
 # What computes for long with random input. It reaches no line that the others do not reach, and
 # measuring that would make it twice as slow.
 RANDOM := $(addprefix tests/test_,oracle.py properties.py protocol_properties.py \
-	reconnect_storm.py shapes.py speedups.py)
+	reconnect_storm.py shapes.py)
 HTTPX := $(addprefix tests/adapters/test_,behaviour.py sse_httpx.py)
+SUBSCRIBE := $(addprefix tests/adapters/test_subscribe,.py _closing.py _faults.py)
 SUBSCRIBE_HTTPX := tests/adapters/test_subscribe_httpx.py
 
 tests-core:
-	@$(COVERED) $(PROGRAMS:%=--ignore=%) $(RANDOM:%=--ignore=%) --ignore=tests/adapters \
+	@$(COVERED) tests --ignore=tests/adapters $(PROGRAMS:%=--ignore=%) $(RANDOM:%=--ignore=%) \
 		>$(VENV)/$@.log 2>&1
 
 tests-programs:
@@ -111,8 +113,11 @@ tests-random:
 	@$(BIN)/python -m pytest $(RANDOM) >$(VENV)/$@.log 2>&1
 
 tests-httpxr:
-	@$(COVERED) tests/adapters $(HTTPX:%=--ignore=%) --ignore=$(SUBSCRIBE_HTTPX) \
-		>$(VENV)/$@.log 2>&1
+	@$(COVERED) tests/adapters $(HTTPX:%=--ignore=%) $(SUBSCRIBE:%=--ignore=%) \
+		--ignore=$(SUBSCRIBE_HTTPX) >$(VENV)/$@.log 2>&1
+
+tests-subscribe:
+	@$(COVERED) $(SUBSCRIBE) >$(VENV)/$@.log 2>&1
 
 tests-httpx:
 	@$(COVERED) $(HTTPX) >$(VENV)/$@.log 2>&1

@@ -960,10 +960,20 @@ class Unsocketed:
         assert name == "socket"
 
 
-def test_a_transport_may_have_no_socket(sync_driver: Driver, server: RawServer) -> None:
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        {},
+        {"network_stream": Unsocketed(), "http_version": b"HTTP/1.1"},
+        {"network_stream": Unsocketed(), "http_version": b"HTTP/2"},
+    ],
+    ids=["no stream", "no socket", "HTTP/2"],
+)
+def test_a_transport_may_have_no_socket(
+    sync_driver: Driver, server: RawServer, extensions: dict[str, Any]
+) -> None:
     driver = sync_driver
     body = Chunks(event("1") + event("2"), error=driver.library.ReadError("never"))
-    extensions = {"network_stream": Unsocketed(), "http_version": b"HTTP/1.1"}
     client = driver.library.Client(transport=mock_of(driver, body, extensions=extensions))
     with driver.adapter.subscribe(client, "GET", server.url()) as events:
         assert next(events).data == "1"
