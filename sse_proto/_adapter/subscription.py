@@ -42,8 +42,8 @@ class Connector(Protocol[_R]):
     async def open(self, headers: list[tuple[bytes, bytes]]) -> _R:
         """Send the request with these headers; return the response, its body unread.
 
-        Called again after it was cancelled, it goes on with the request that it had begun, or begins
-        a new one, as the client allows.
+        Called again after it was cancelled, it goes on with the request that it had begun, or makes
+        another one, as the client allows.
         """
         ...
 
