@@ -1259,7 +1259,7 @@ async def test_a_subscription_is_refused(driver: Driver, server: RawServer) -> N
             for _ in range(2):
                 with pytest.raises(driver.adapter.SSEError, match="begins 'nothing here'") as error:
                     await stream.next()
-            assert cast("Any", error.value).status_code == 404
+                assert error.value.status_code == 404
     assert len(server.requests) == 1
 
 
