@@ -122,7 +122,7 @@ async def aread(events: AsyncIterator[Any], is_measured: bool) -> Result:
         return [event.data async for event in events]
     cpu, wall = time.process_time(), time.perf_counter()
     count, event = 0, None
-    async for event in events:  # noqa: B007
+    async for event in events:  # noqa: B007  # as above
         count += 1
     return Round(
         count, cast("Any", event).data, time.process_time() - cpu, time.perf_counter() - wall

@@ -35,7 +35,6 @@ class _BaseConnector:
         self._method = method
         self._url = url
         self._options = options
-        self._is_frozen = False
         # The chunks of the open response.
         self._reader: Reader[Any, bytes] | None = None
         self._is_interrupted = False
@@ -74,8 +73,8 @@ class _BaseConnector:
     def _needs_freezing(self) -> bool:
         """Whether the first request's body could not be made a second time."""
         content = self._options["content"]
-        return not self._is_frozen and not (
-            self._options["files"] is None and isinstance(content, (str, bytes, type(None)))
+        return self._options["files"] is not None or not isinstance(
+            content, (str, bytes, type(None))
         )
 
     def _freeze(self, request: Any, content: bytes) -> None:
@@ -86,7 +85,6 @@ class _BaseConnector:
         self._options["headers"] = headers
         self._options["content"] = content
         self._options["data"] = self._options["files"] = None
-        self._is_frozen = True
 
     def _opened(self, response: Any) -> None:
         self._reader = Reader(response, _Chunks(), _no_objection)

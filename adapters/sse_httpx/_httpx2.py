@@ -9,6 +9,5 @@ from ._errors import SSEError as BaseSSEError
 __all__ = ["SSEError"]
 
 
-# What ``request`` is, the base can only say for both libraries.
-class SSEError(BaseSSEError, httpx2.TransportError):  # type: ignore[misc]  # pyright: ignore[reportIncompatibleVariableOverride]
+class SSEError(BaseSSEError, httpx2.TransportError):  # type: ignore[misc]  # pyright: ignore[reportIncompatibleVariableOverride]: the base has `request` for both libraries
     """The ``SSEError`` of this package, as a httpx2.TransportError."""

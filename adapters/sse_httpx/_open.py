@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from sse_proto._adapter.unset import UNSET
+
 from ._library import library_of
 
 if TYPE_CHECKING:
@@ -13,14 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["UNSET", "aopen_response", "build_request", "open_response"]
 
-
-class _Unset:
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Final[Any] = _Unset()
-"""Default of an argument whose ``None`` has a meaning: the client's own setting holds."""
 
 _HEADERS: Final = (("accept", "text/event-stream"), ("cache-control", "no-store"))
 _OF_SENDING: Final = ("auth", "follow_redirects")

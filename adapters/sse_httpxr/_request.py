@@ -7,9 +7,11 @@ it does wrongly is mended here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import httpxr
+
+from sse_proto._adapter.unset import UNSET
 
 from ._exchange import set_cookies
 
@@ -19,15 +21,6 @@ if TYPE_CHECKING:
     from ._compat import AnyClient
 
 __all__ = ["UNSET", "LiveOptions", "acapture", "capture", "whole_content"]
-
-
-class _Unset:
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Final[Any] = _Unset()
-"""Default of an argument whose ``None`` has a meaning: the client's own setting holds."""
 
 
 class LiveOptions(TypedDict):

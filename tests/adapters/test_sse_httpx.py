@@ -554,7 +554,7 @@ def test_an_abandoned_source_closes(library: Any, server: RawServer) -> None:
 # -- types ----------------------------------------------------------------------------------------
 
 
-def check_types(client: httpx.Client, client2: httpx2.Client) -> None:  # pragma: no cover
+def check_types(client: httpx.Client, client2: httpx2.Client) -> None:
     """For type checkers only: the response is that of the client's library."""
     with sse_httpx.connect_sse(client, "GET", httpx.URL("")) as source:
         assert_type(source.response, httpx.Response)
@@ -563,7 +563,7 @@ def check_types(client: httpx.Client, client2: httpx2.Client) -> None:  # pragma
     assert_type(sse_httpx.EventSource(httpx.Response(200)).response, httpx.Response)
 
 
-async def acheck_types(client: httpx.AsyncClient) -> None:  # pragma: no cover
+async def acheck_types(client: httpx.AsyncClient) -> None:
     async with sse_httpx.aconnect_sse(client, "GET", "", auth=httpx.BasicAuth("", "")) as source:
         assert_type(source.response, httpx.Response)
         async for item in source:
