@@ -92,25 +92,17 @@ tests: $(VENV)/.dev
 
 COVERED := $(BIN)/coverage run --parallel-mode -m pytest
 
-# What runs programs, or looks at the whole project.
-PROGRAMS := $(addprefix tests/test_,cli.py demo.py docs.py embed.py examples.py packaging.py servers.py)
-# What computes for long with random input. It reaches no line that the others do not reach, and
-# measuring that would make it twice as slow.
-RANDOM := $(addprefix tests/test_,oracle.py properties.py protocol_properties.py \
-	reconnect_storm.py shapes.py)
+# Random input reaches no line that the others do not reach, and measuring that would make it twice
+# as slow.
 HTTPX := $(addprefix tests/adapters/test_,behaviour.py sse_httpx.py)
 SUBSCRIBE := $(addprefix tests/adapters/test_subscribe,.py _closing.py _faults.py)
 SUBSCRIBE_HTTPX := tests/adapters/test_subscribe_httpx.py
 
-tests-core:
-	@$(COVERED) tests --ignore=tests/adapters $(PROGRAMS:%=--ignore=%) $(RANDOM:%=--ignore=%) \
-		>$(VENV)/$@.log 2>&1
-
-tests-programs:
-	@$(COVERED) $(PROGRAMS) >$(VENV)/$@.log 2>&1
+tests-core tests-programs:
+	@$(COVERED) tests/$(@:tests-%=%) >$(VENV)/$@.log 2>&1
 
 tests-random:
-	@$(BIN)/python -m pytest $(RANDOM) >$(VENV)/$@.log 2>&1
+	@$(BIN)/python -m pytest tests/random >$(VENV)/$@.log 2>&1
 
 tests-httpxr:
 	@$(COVERED) tests/adapters $(HTTPX:%=--ignore=%) $(SUBSCRIBE:%=--ignore=%) \
@@ -127,8 +119,8 @@ tests-subscribe-httpx:
 
 # The decoder's tests run on both twins anyway. This is what uses the chosen one, with C off.
 tests-pure: $(VENV)/.dev
-	SSE_PROTO_PURE_PYTHON=1 $(BIN)/python -m pytest -q tests/test_iterate.py \
-		tests/test_public_api.py tests/test_speedups.py -k "not twins and not references"
+	SSE_PROTO_PURE_PYTHON=1 $(BIN)/python -m pytest -q tests/core/test_iterate.py \
+		tests/core/test_public_api.py tests/core/test_speedups.py -k "not twins and not references"
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.conformance

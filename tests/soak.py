@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import httpxr
 
 from sse_httpxr import ReconnectPolicy, asubscribe, subscribe
-from tests.faults import FAULTS, FaultServer
+from tests.support.faults import FAULTS, FaultServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

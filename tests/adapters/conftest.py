@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests import apps
-from tests.adapters.harness import AsyncMode, Mode, SyncMode
-from tests.servers import ProxyServer, RawServer, TlsFiles, tls_contexts
+from tests.support import apps
+from tests.support.harness import AsyncMode, Mode, SyncMode
+from tests.support.servers import ProxyServer, RawServer, TlsFiles, tls_contexts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +99,6 @@ def tls_server(tls: TlsFiles) -> Iterator[RawServer]:
 
 @pytest.fixture(scope="session")
 def app_url() -> Iterator[str]:
-    """The URL of tests/apps.py on uvicorn, without a final slash."""
+    """The URL of tests/support/apps.py on uvicorn, without a final slash."""
     with apps.serve(apps.app) as url:
         yield url

@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 import pytest
 
 from sse_proto import EventTooLarge, Open, ReadyState, ServerSentEvent, SSEDecoder, Stop, Wait
-from tests.adapters.harness import event, sends
+from tests.support.harness import event, sends
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sse_proto import Action
-    from tests.servers import Exchange, Handler, RawServer, TlsFiles
+    from tests.support.servers import Exchange, Handler, RawServer, TlsFiles
 
 _T = TypeVar("_T")
 

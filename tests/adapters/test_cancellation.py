@@ -21,7 +21,7 @@ from sse_httpxr import EventSource, aconnect_sse, connect_sse
 from sse_httpxr._chunks import AsyncChunks
 from sse_httpxr._loop import PrivateLoop
 from sse_httpxr._wait import Wait
-from tests.adapters.harness import data_of, event, sends
+from tests.support.harness import data_of, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
 
     from sse_httpxr import ServerSentEvent
-    from tests.servers import Exchange, RawServer
+    from tests.support.servers import Exchange, RawServer
 
 TIMEOUT: Final = 20.0
 EVENTS: Final = 400

@@ -14,13 +14,13 @@ import httpxr
 import pytest
 
 from sse_httpxr import SSEError, aconnect_sse, connect_sse
-from tests.adapters.harness import data_of, event, sends
+from tests.support.harness import data_of, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from tests.adapters.harness import AsyncMode, Mode, SyncMode
-    from tests.servers import Exchange, RawServer
+    from tests.support.harness import AsyncMode, Mode, SyncMode
+    from tests.support.servers import Exchange, RawServer
 
 Hook: TypeAlias = Callable[[Any], Any]
 

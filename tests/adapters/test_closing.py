@@ -23,12 +23,12 @@ import httpxr
 import pytest
 
 from sse_httpxr import EventSource, SSEError, aconnect_sse, connect_sse
-from tests.adapters.harness import Mode, event, sends
+from tests.support.harness import Mode, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tests.servers import Exchange, RawServer
+    from tests.support.servers import Exchange, RawServer
 
 # Seconds from the end of a stream until the server has seen it.
 PROMPT: Final = 0.1

@@ -1,7 +1,7 @@
 """Code written for ``httpxr.sse`` or ``httpx_sse`` works once its import line is changed.
 
 The programs here are those of httpxr's documentation of ``httpxr.sse``, as functions, with another
-URL, and nothing else. They talk to a service in the shape of OpenAI's; see tests/apps.py.
+URL, and nothing else. They talk to a service in the shape of OpenAI's; see tests/support/apps.py.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import httpxr.sse
 import pytest
 
 import sse_httpxr
-from tests import apps
-from tests.adapters.harness import Mode
+from tests.support import apps
+from tests.support.harness import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

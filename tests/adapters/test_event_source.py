@@ -14,12 +14,12 @@ import pytest
 
 import sse_proto
 from sse_httpxr import EventSource, ServerSentEvent, SSEError, aconnect_sse, connect_sse
-from tests.adapters.harness import AsyncMode, Mode, SyncMode, data_of, event, sends
+from tests.support.harness import AsyncMode, Mode, SyncMode, data_of, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-    from tests.servers import Exchange, RawServer
+    from tests.support.servers import Exchange, RawServer
 
 HEADERS: Final = {"Content-Type": "text/event-stream"}
 # Cut so that no chunk is one event.

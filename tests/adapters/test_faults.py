@@ -14,13 +14,13 @@ import pytest
 
 import sse_proto
 from sse_httpxr import SSEError
-from tests.adapters.harness import Mode, data_of, event, sends
+from tests.support.harness import Mode, data_of, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.adapters.harness import Stream
-    from tests.servers import Exchange, RawServer
+    from tests.support.harness import Stream
+    from tests.support.servers import Exchange, RawServer
 
 TIMEOUT: Final = 10.0
 # Seconds that a server waits before a reset, which would overtake what it has sent just before.

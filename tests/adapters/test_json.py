@@ -13,12 +13,12 @@ import pytest
 import sse_httpxr
 import sse_proto
 from sse_httpxr import EventSource, SSEError, aiter_json, iter_json
-from tests.adapters.harness import AsyncMode, Mode, SyncMode, event, sends
+from tests.support.harness import AsyncMode, Mode, SyncMode, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tests.servers import Exchange, RawServer
+    from tests.support.servers import Exchange, RawServer
 
 TIMEOUT: Final = 10.0
 EVENT_STREAM: Final = "text/event-stream"

@@ -16,12 +16,12 @@ import httpxr
 import pytest
 
 from sse_httpxr import SSEError
-from tests import apps
-from tests.adapters.harness import async_transport, data_of, event, sends, sync_transport
+from tests.support import apps
+from tests.support.harness import async_transport, data_of, event, sends, sync_transport
 
 if TYPE_CHECKING:
-    from tests.adapters.harness import AsyncMode, Client, Mode, SyncMode
-    from tests.servers import Exchange, ProxyServer, RawServer, TlsFiles
+    from tests.support.harness import AsyncMode, Client, Mode, SyncMode
+    from tests.support.servers import Exchange, ProxyServer, RawServer, TlsFiles
 
 # Seconds from the server's write to the caller's hands; 0.001 is usual. More than a busy machine
 # needs to open a stream, and far less than the stream is held open: what is not live is later.

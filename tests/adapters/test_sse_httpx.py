@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.adapters.harness import data_of, event, sends
+from tests.support.harness import data_of, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import assert_type
 
     import sse_httpx
-    from tests.servers import Exchange, RawServer
+    from tests.support.servers import Exchange, RawServer
 else:
     if not any(importlib.util.find_spec(name) for name in ("httpx", "httpx2")):
         pytest.skip("there is neither httpx nor httpx2", allow_module_level=True)
@@ -379,7 +379,7 @@ def test_a_mock_transport_is_read(library: Any) -> None:
 def test_the_test_client_of_starlette_is_read() -> None:
     pytest.importorskip("httpx2")
     testclient = pytest.importorskip("starlette.testclient")
-    from tests.apps import app
+    from tests.support.apps import app
 
     with testclient.TestClient(app) as client:
         with sse_httpx.connect_sse(client, "GET", "/events?n=3") as source:

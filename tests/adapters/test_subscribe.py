@@ -29,8 +29,8 @@ from sse_proto import (
     Stop,
     Wait,
 )
-from tests.adapters.harness import AsyncMode, SyncMode, data_of, event, sends
 from tests.adapters.test_client_settings import DigestHandler
+from tests.support.harness import AsyncMode, SyncMode, data_of, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from sse_httpxr import ServerSentEvent
     from sse_proto import Action
     from sse_proto._adapter.subscription import AsyncSubscription, Subscription
-    from tests.adapters.harness import Client, Mode
-    from tests.servers import Exchange, Handler, RawServer
+    from tests.support.harness import Client, Mode
+    from tests.support.servers import Exchange, Handler, RawServer
 
     AnySubscription = Subscription[httpxr.Response] | AsyncSubscription[httpxr.Response]
 

@@ -20,9 +20,9 @@ import pytest
 
 from sse_httpxr import ReconnectPolicy, SSEError, asubscribe, subscribe
 from sse_proto import Open, ReadyState, Stop, Wait
-from tests.adapters.harness import data_of, event, sends
 from tests.adapters.test_closing import HANDLED, NOISE, Program, posix_only
 from tests.adapters.test_subscribe import FAST, in_turn, status, stream, subscribed
+from tests.support.harness import data_of, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from sse_httpxr import ServerSentEvent
     from sse_proto import Action
     from sse_proto._adapter.subscription import AsyncSubscription, Subscription
-    from tests.adapters.harness import Mode
-    from tests.servers import Exchange, Handler, RawServer
+    from tests.support.harness import Mode
+    from tests.support.servers import Exchange, Handler, RawServer
 
 # Seconds from the end of a subscription until its reader knows, and the server. On an idle machine
 # it is a hundredth of that.

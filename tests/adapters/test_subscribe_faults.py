@@ -13,7 +13,7 @@ import httpxr
 import pytest
 
 from sse_httpxr import ReconnectPolicy, asubscribe, subscribe
-from tests.faults import FAULTS, FaultServer
+from tests.support.faults import FAULTS, FaultServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -32,11 +32,11 @@ from sse_proto import (
     Wait,
 )
 from sse_proto._adapter.subscription import Interrupted
-from tests.adapters.harness import data_of, event, sends
 from tests.adapters.test_behaviour import DRIVERS, Driver, driven, silent
 from tests.adapters.test_client_settings import DigestHandler
 from tests.adapters.test_subscribe import gone, in_turn, lost, redirect, status, stream
-from tests.faults import FAULTS, FaultServer
+from tests.support.faults import FAULTS, FaultServer
+from tests.support.harness import data_of, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from sse_proto import Action
     from tests.adapters.test_behaviour import Stream
-    from tests.servers import Exchange, Handler, RawServer, TlsFiles
+    from tests.support.servers import Exchange, Handler, RawServer, TlsFiles
 
 TIMEOUT: Final = 10.0
 # Seconds until an end is known to the reader, and to the server. On an idle machine it is a

@@ -12,13 +12,13 @@ import httpxr
 import pytest
 
 from sse_httpxr import aconnect_sse
-from tests.adapters.harness import async_transport, data_of, event, sends
+from tests.support.harness import async_transport, data_of, event, sends
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.adapters.harness import AsyncMode, Mode
-    from tests.servers import Exchange, ProxyServer, RawServer
+    from tests.support.harness import AsyncMode, Mode
+    from tests.support.servers import Exchange, ProxyServer, RawServer
 
 # Seconds of a timeout that is to go off.
 SHORT: Final = 0.1

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from sse_proto import EventTooLarge, RawEvent, ServerSentEvent
-
-from ..reference import Outcome, before_oversized, interpret, pieces_of
+from tests.support.reference import Outcome, before_oversized, interpret, pieces_of
 
 if TYPE_CHECKING:
     from sse_proto import BytesLike, SSEDecoder

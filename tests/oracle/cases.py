@@ -15,8 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 from benchmarks import conformance
 from sse_proto import SSEDecoder
-
-from ..reference import BOM
+from tests.support.reference import BOM
 
 __all__ = [
     "CONNECTION",

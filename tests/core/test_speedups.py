@@ -25,14 +25,13 @@ from hypothesis import strategies as st
 
 import sse_proto
 from sse_proto import EventTooLarge, RawEvent, ServerSentEvent
-
-from .fuzz.twins import Case, check, check_reference, check_twins, implementation
+from tests.fuzz.twins import Case, check, check_reference, check_twins, implementation
 
 if TYPE_CHECKING:
     from sse_proto import SSEDecoder
 
 PACKAGE: Final = Path(sse_proto.__file__).parent
-SEEDS: Final = Path(__file__).parent / "fuzz" / "seeds"
+SEEDS: Final = Path(__file__).parents[1] / "fuzz" / "seeds"
 WINDOW: Final = 64 * 1024
 
 

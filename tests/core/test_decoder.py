@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Final, cast
 import pytest
 
 from sse_proto import EventTooLarge, ServerSentEvent, SSEError
-
-from .reference import before_oversized, decode, interpret
+from tests.support.reference import before_oversized, decode, interpret
 
 if TYPE_CHECKING:
     from sse_proto import BytesLike, SSEDecoder

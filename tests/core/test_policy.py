@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sse_proto import ReconnectPolicy
 
-PAGE: Final = Path(__file__).parent.parent / "docs" / "explanation" / "reconnection.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "explanation" / "reconnection.md"
 DEFAULT: Final = ReconnectPolicy()
 
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.reconnect_storm import POLICIES, Outcome, Scenario, main, row, simulate
 from sse_proto import ReconnectPolicy
 
-PAGE: Final = Path(__file__).parent.parent / "docs" / "explanation" / "reconnection.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "explanation" / "reconnection.md"
 CLIENTS: Final = 400
 JITTER: Final = ReconnectPolicy()
 NO_JITTER: Final = ReconnectPolicy(jitter=False)

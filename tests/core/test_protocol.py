@@ -31,10 +31,9 @@ from sse_proto import (
     Wait,
 )
 from sse_proto._response import why_no_json_stream
+from tests.support.protocol_table import ROWS, Row, in_state, outcome, table
 
-from .protocol_table import ROWS, Row, in_state, outcome, table
-
-PAGE: Final = Path(__file__).parent.parent / "docs" / "explanation" / "reconnection.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "explanation" / "reconnection.md"
 NOW: Final = 1_700_000_000.0
 STREAM: Final = {"Content-Type": "text/event-stream"}
 # A wait is what was asked for: nothing is random, and nothing is added.
@@ -92,7 +91,7 @@ def test_the_table_is_what_happens(row: Row, number: int) -> None:
 
 
 def test_the_table_of_the_page_is_this_one() -> None:
-    # Else: python -m tests.protocol_table
+    # Else: python -m tests.support.protocol_table
     text = PAGE.read_text("utf-8")
     header = table().partition("\n")[0]
     assert text.count(header) == 1

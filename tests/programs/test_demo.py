@@ -16,7 +16,7 @@ import pytest
 
 from sse_httpxr._cli import main
 
-DOCS: Final = Path(__file__).parent.parent / "docs"
+DOCS: Final = Path(__file__).parents[2] / "docs"
 COMMAND: Final = [sys.executable, "-m", "sse_httpxr", "--demo", "--fast"]
 # A shell that starts this in the background may have SIGINT ignored.
 DEAF_NO_MORE: Final = """

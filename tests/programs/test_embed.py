@@ -23,11 +23,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from sse_proto import ServerSentEvent, SSEDecoder
+from tests.support.apps import app, serve
+from tests.support.servers import Exchange, RawServer
 
-from .apps import app, serve
-from .servers import Exchange, RawServer
-
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "examples" / "embed"
 PAGE: Final = ROOT / "docs" / "howto" / "embed.md"
 

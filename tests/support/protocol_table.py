@@ -1,6 +1,6 @@
 """The states of `EventSourceProtocol` as data: what comes in, what becomes of it.
 
-``python -m tests.protocol_table`` prints the table as it stands in
+``python -m tests.support.protocol_table`` prints the table as it stands in
 ``docs/explanation/reconnection.md``.
 """
 

@@ -19,13 +19,12 @@ import pytest
 
 from benchmarks import conformance
 from benchmarks.peers import find_peers
-
-from .apps import API_KEY, app, serve
+from tests.support.apps import API_KEY, app, serve
 
 if TYPE_CHECKING:
     from types import CodeType
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
 README: Final = ROOT / "README.md"
 PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("**/*.md"))]

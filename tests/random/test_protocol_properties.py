@@ -28,9 +28,8 @@ from sse_proto import (
     Stop,
     Wait,
 )
-
-from .reference import Event, before_oversized, interpret
-from .test_properties import lines, streams
+from tests.support.reference import Event, before_oversized, interpret
+from tests.support.strategies import lines, streams
 
 if TYPE_CHECKING:
     Options: TypeAlias = tuple[ReconnectPolicy | None, int, int | None, str | None]

@@ -47,7 +47,7 @@ from sse_httpxr import (
 )
 
 if TYPE_CHECKING:
-    from tests.servers import Exchange, Handler
+    from tests.support.servers import Exchange, Handler
 
 __all__ = [
     "AsyncMode",

@@ -19,9 +19,9 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from .servers import Exchange, RawServer
+from tests.support.servers import Exchange, RawServer
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = {
     "sse_proto": "sse_proto",
     "sse_httpxr": "adapters/sse_httpxr",

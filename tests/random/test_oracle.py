@@ -15,10 +15,9 @@ from typing import Final
 import pytest
 
 from benchmarks import conformance
-
-from .oracle import __main__ as tool
-from .oracle import report
-from .oracle.cases import (
+from tests.oracle import __main__ as tool
+from tests.oracle import report
+from tests.oracle.cases import (
     CONNECTION,
     SITUATIONS,
     Case,
@@ -30,10 +29,10 @@ from .oracle.cases import (
     expected,
     types_in,
 )
-from .oracle.compare import Difference, Known, differences, summary, unlisted
-from .oracle.known import KNOWN
-from .oracle.oracles import Oracle, Unavailable, ask
-from .oracle.server import Server
+from tests.oracle.compare import Difference, Known, differences, summary, unlisted
+from tests.oracle.known import KNOWN
+from tests.oracle.oracles import Oracle, Unavailable, ask
+from tests.oracle.server import Server
 
 CASES: Final = all_cases()
 BROWSER: Final = Oracle("Chromium", "1.2", ("browser", "{url}"))

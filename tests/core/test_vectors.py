@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, cast
 
 import pytest
 
-from .reference import BOM, Outcome, decode, interpret, pieces_of
+from tests.support.reference import BOM, Outcome, decode, interpret, pieces_of
 
 if TYPE_CHECKING:
     from sse_proto import SSEDecoder
 
-VECTORS: Final = Path(__file__).parent / "vectors"
+VECTORS: Final = Path(__file__).parents[1] / "vectors"
 # Bytes. Longer streams are not cut at every pair of offsets, and those of thousands of bytes not
 # at every offset, but around each line's end: 5,000 digits have nothing to tell in their middle.
 SHORT: Final = 40

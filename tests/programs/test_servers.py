@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import apps
-from tests.servers import Exchange, ProxyServer, RawServer, TlsFiles, tls_contexts
+from tests.support import apps
+from tests.support.servers import Exchange, ProxyServer, RawServer, TlsFiles, tls_contexts
 
 # Seconds within which a close must be noticed; the servers are usually faster than 1 ms.
 PROMPT: Final = 0.05

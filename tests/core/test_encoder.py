@@ -8,8 +8,7 @@ from typing import cast
 import pytest
 
 from sse_proto import ServerSentEvent, encode, encode_comment
-
-from .reference import interpret
+from tests.support.reference import interpret
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,10 @@ from typing import IO, Final, NamedTuple, Protocol
 import pytest
 
 from sse_httpxr import _cli
+from tests.support.apps import API_KEY, app, serve
+from tests.support.servers import Exchange, Handler, ProxyServer, RawServer, TlsFiles, tls_contexts
 
-from .apps import API_KEY, app, serve
-from .servers import Exchange, Handler, ProxyServer, RawServer, TlsFiles, tls_contexts
-
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "howto" / "command-line.md"
 TIMEOUT: Final = 20.0  # seconds; for busy machines
 

@@ -14,9 +14,9 @@ from typing import Final
 
 import pytest
 
-from tests.servers import Exchange, RawServer
+from tests.support.servers import Exchange, RawServer
 
-EXAMPLES: Final = Path(__file__).parent.parent / "examples"
+EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 SECONDS: Final = 20
 
 needs_signals: Final = pytest.mark.skipif(
