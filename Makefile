@@ -7,7 +7,7 @@ SOAK_MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 
-TYPED := sse_proto adapters/sse_httpxr adapters/sse_httpx tests benchmarks examples
+TYPED := sse_proto adapters tests benchmarks examples
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test docs bench fuzz soak oracle sanitize fmt clean lint types mypy basedpyright

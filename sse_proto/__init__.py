@@ -7,12 +7,23 @@ from ._events import RawEvent, ServerSentEvent
 from ._implementation import IMPLEMENTATION, SSEDecoder
 from ._iterate import aiter_events, iter_events
 from ._policy import ReconnectPolicy
-from ._protocol import Action, EventSourceProtocol, Fail, Open, ReadyState, Stop, Wait
+from ._protocol import (
+    Action,
+    DecoderFactory,
+    EventSourceProtocol,
+    Fail,
+    Open,
+    ReadyState,
+    Stop,
+    Wait,
+)
+from ._response import media_type, why_no_event_stream
 
 __all__ = [
     "IMPLEMENTATION",
     "Action",
     "BytesLike",
+    "DecoderFactory",
     "EventSourceProtocol",
     "EventTooLarge",
     "Fail",
@@ -31,4 +42,6 @@ __all__ = [
     "encode",
     "encode_comment",
     "iter_events",
+    "media_type",
+    "why_no_event_stream",
 ]

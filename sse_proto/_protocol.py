@@ -98,6 +98,8 @@ Action: TypeAlias = Open | Wait | Stop | Fail
 
 
 class DecoderFactory(Protocol):
+    """Makes the decoder of a connection: `SSEDecoder`, or a ``functools.partial`` of it."""
+
     def __call__(self, *, last_event_id: str | None) -> SSEDecoder: ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["media_type", "why_no_event_stream", "why_no_json_stream"]
+__all__ = ["media_type", "why_no_event_stream"]
 
 
 def media_type(content_type: str) -> str:
@@ -17,20 +17,6 @@ def why_no_event_stream(status_code: int, content_type: str) -> str | None:
     if media_type(content_type) != "text/event-stream":
         expected = "expected content type 'text/event-stream'"
         return f"{expected}, got {_found(status_code, content_type)}"
-    return None
-
-
-def why_no_json_stream(status_code: int, content_type: str) -> str | None:
-    """Say why a response has no JSON objects; ``None`` if it may have."""
-    if not 200 <= status_code <= 299:
-        return f"expected a status of success, got {_found(status_code, content_type)}"
-    kind = media_type(content_type)
-    main_type, _, subtype = kind.partition("/")
-    if not (
-        (main_type == "application" and "json" in subtype)
-        or kind in ("text/event-stream", "text/plain")
-    ):
-        return f"expected an event stream or NDJSON, got {_found(status_code, content_type)}"
     return None
 
 

@@ -29,8 +29,8 @@ from tests.support.faults import FAULTS, FaultServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sse_adapter import AsyncSubscription
     from sse_httpxr import ServerSentEvent
-    from sse_proto._adapter.subscription import AsyncSubscription
 
 POLICY: Final = ReconnectPolicy(initial_delay=0.001, max_backoff=0.01, max_time=60.0)
 TIMEOUT: Final = httpxr.Timeout(5.0, connect=0.3, read=0.3)

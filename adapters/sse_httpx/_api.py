@@ -1,53 +1,35 @@
-"""`connect_sse` and `aconnect_sse`: open a response, and close it whatever happens."""
+"""`connect_sse`, `iter_json` and their async forms: one response, closed whatever happens."""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from typing import TYPE_CHECKING
 
-from ._open import UNSET, aopen_response, open_response
+import sse_adapter
+from sse_adapter import async_json_items, json_items, part
+
+from ._body import AsyncBody, SyncBody
+from ._options import RequestOptions
+from ._request import aopen_response, open_response
 from ._source import EventSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Mapping
+    from collections.abc import AsyncGenerator, Generator
 
-    from sse_proto import SSEDecoder
+    from typing_extensions import Unpack
 
-    from ._types import (
-        AsyncClient,
-        AuthTypes,
-        Client,
-        ContentTypes,
-        CookieTypes,
-        HeaderTypes,
-        R,
-        TimeoutTypes,
-        URLTypes,
-    )
+    from sse_adapter import AsyncJsonItems, JsonItems
 
-__all__ = ["aconnect_sse", "connect_sse"]
+    from ._options import AsyncClient, Client, ConnectOptions, R, Response, URLTypes
+
+__all__ = ["aconnect_sse", "aiter_json", "connect_sse", "iter_json"]
 
 
 @contextmanager
 def connect_sse(
-    client: Client[R],
-    method: str,
-    url: URLTypes,
-    *,
-    params: object = None,
-    headers: HeaderTypes = None,
-    cookies: CookieTypes = None,
-    content: ContentTypes = None,
-    data: Mapping[str, object] | None = None,
-    files: object = None,
-    json: object = None,
-    auth: AuthTypes = UNSET,
-    follow_redirects: bool = True,
-    timeout: TimeoutTypes = UNSET,
-    extensions: Mapping[str, Any] | None = None,
-    decoder: SSEDecoder | None = None,
+    client: Client[R], method: str, url: URLTypes, **options: Unpack[ConnectOptions]
 ) -> Generator[EventSource[R], None, None]:
-    """Open an event stream; close its connection at the end of the ``with`` block.
+    """Open an event stream; close its connection when the ``with`` block is left.
 
     The request is what ``client.stream`` sends, with the headers ``Accept: text/event-stream`` and
     ``Cache-Control: no-store`` added where ``headers`` has none.
@@ -56,86 +38,53 @@ def connect_sse(
         client: An ``httpx.Client`` or ``httpx2.Client``. What is raised is of the same library.
         method: Mostly ``"GET"`` or ``"POST"``.
         url: Absolute, or relative to the client's base URL.
-        params, headers, cookies, content, data, files, json, extensions: As ``client.stream`` takes
-            them.
-        auth: As ``client.stream``; ``None``: none. Default: the client's.
-        follow_redirects: As the standard asks, whatever the client's own setting. The
-            ``Authorization`` header is not sent to another origin.
-        timeout: Seconds, a ``Timeout`` of the library's, or ``None`` for no timeout; its ``read``
-            is the longest silence between bytes. Default: the client's, whose default are 5 s.
-        decoder: As `EventSource` takes it.
+        options: Those of the request, as ``client.stream`` takes them, and ``decoder``; see
+            `ConnectOptions`.
 
     Raises:
         httpx.RequestError: The request failed, for example ``ConnectError`` or ``ConnectTimeout``.
-        TypeError: The client is none of these, or an argument is of the wrong type.
+        TypeError: The client is none of these, an argument is of the wrong type, or there is no
+            such option.
 
     What the response is does not matter here: status and content type are judged when iterating
     starts, so that ``source.response`` may be looked at first.
     """
-    response = open_response(
-        client,
-        method,
-        url,
-        params=params,
-        headers=headers,
-        cookies=cookies,
-        content=content,
-        data=data,
-        files=files,
-        json=json,
-        auth=auth,
-        follow_redirects=follow_redirects,
-        timeout=timeout,
-        extensions=extensions,
-    )
-    source = EventSource(response, decoder=decoder)
-    try:
+    own, request = part("connect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
+    with closing(EventSource(open_response(client, method, url, request), **own)) as source:
         yield source
-    finally:
-        source.close()
 
 
 @asynccontextmanager
 async def aconnect_sse(
-    client: AsyncClient[R],
-    method: str,
-    url: URLTypes,
-    *,
-    params: object = None,
-    headers: HeaderTypes = None,
-    cookies: CookieTypes = None,
-    content: ContentTypes = None,
-    data: Mapping[str, object] | None = None,
-    files: object = None,
-    json: object = None,
-    auth: AuthTypes = UNSET,
-    follow_redirects: bool = True,
-    timeout: TimeoutTypes = UNSET,
-    extensions: Mapping[str, Any] | None = None,
-    decoder: SSEDecoder | None = None,
+    client: AsyncClient[R], method: str, url: URLTypes, **options: Unpack[ConnectOptions]
 ) -> AsyncGenerator[EventSource[R], None]:
     """Open an event stream on asyncio or trio; close its connection after the ``async with`` block.
 
     Arguments and errors are those of `connect_sse`, with an ``AsyncClient``.
     """
-    response = await aopen_response(
-        client,
-        method,
-        url,
-        params=params,
-        headers=headers,
-        cookies=cookies,
-        content=content,
-        data=data,
-        files=files,
-        json=json,
-        auth=auth,
-        follow_redirects=follow_redirects,
-        timeout=timeout,
-        extensions=extensions,
-    )
-    source = EventSource(response, decoder=decoder)
-    try:
+    own, request = part("aconnect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
+    response = await aopen_response(client, method, url, request)
+    async with aclosing(EventSource(response, **own)) as source:
         yield source
-    finally:
-        await source.aclose()
+
+
+def iter_json(response: Response) -> JsonItems:
+    """Return an iterator over the JSON objects in a response, each as soon as it has arrived.
+
+    Args:
+        response: From `connect_sse`, as its ``source.response``, or as `EventSource` takes it. From
+            an event stream come the data of its events, parsed; events with empty data are passed
+            over. From NDJSON (any ``application/*`` type with ``json``, and ``text/plain``) comes
+            an object for each line that is not blank.
+
+    Iterating ends at ``[DONE]``, or with the body. It raises what iterating an `EventSource` does;
+    also:
+        json.JSONDecodeError: Something is not JSON; the message shows its start. May go on.
+        SSEError: The status is not a success, or the content type none of these.
+    """
+    return json_items(SyncBody(response))
+
+
+def aiter_json(response: Response) -> AsyncJsonItems:
+    """Return an asynchronous iterator over the JSON objects in a response, as `iter_json`."""
+    return async_json_items(AsyncBody(response))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import sse_adapter
+
 if TYPE_CHECKING:
     import httpx
     import httpx2
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["SSEError"]
 
 
-class SSEError(Exception):
+class SSEError(sse_adapter.SSEError):
     """The response is no event stream, or one that is beyond the decoder's limits.
 
     What is raised is also a ``TransportError`` of the client's library.
@@ -20,6 +22,7 @@ class SSEError(Exception):
         request: The request, as with the library's own errors.
         response: The response, its body unread; ``None`` where no response was judged.
         status_code: Its status, as ``response.status_code``.
+        headers: Its header fields, as pairs.
         content_type: Its ``Content-Type`` header as it was sent; ``""`` where there was none.
         body: Up to the first 1,024 bytes of its body, as text.
     """
@@ -34,12 +37,11 @@ class SSEError(Exception):
         response: Any = None,
         body: str = "",
     ) -> None:
-        super().__init__(message)
+        if response is None:
+            super().__init__(message, body=body)
+        else:
+            headers = response.headers.multi_items()
+            super().__init__(message, status_code=response.status_code, headers=headers, body=body)
         if request is not None:
             self.request = request
         self.response: httpx.Response | httpx2.Response | None = response
-        self.status_code: int | None = None if response is None else response.status_code
-        self.content_type: str = (
-            "" if response is None else response.headers.get("content-type", "")
-        )
-        self.body = body

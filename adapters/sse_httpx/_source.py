@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sse_proto._adapter.source import BaseEventSource
-from sse_proto._response import why_no_event_stream
+import sse_adapter
 
-from ._reader import Reader
-from ._types import R
+from ._body import AsyncBody, SyncBody
+from ._library import library_of
+from ._options import R
 
 if TYPE_CHECKING:
-    from sse_proto import ServerSentEvent, SSEDecoder
+    from sse_proto import SSEDecoder
 
 __all__ = ["EventSource"]
 
 
-class EventSource(BaseEventSource[R]):
+class EventSource(sse_adapter.EventSource[R]):
     """The events of an open response, each in the caller's hands when its bytes arrive.
 
     Iterate it with ``for`` or ``async for``, or call `iter_sse` or `aiter_sse`: as the response is.
@@ -39,5 +39,9 @@ class EventSource(BaseEventSource[R]):
         TypeError: ``for`` over an asynchronous response, or ``async for`` over a sync one.
     """
 
-    def _new_reader(self, response: R, decoder: SSEDecoder) -> Reader[R, ServerSentEvent]:
-        return Reader(response, decoder, why_no_event_stream)
+    _sync_body = SyncBody
+    _async_body = AsyncBody
+
+    def __init__(self, response: R, *, decoder: SSEDecoder | None = None) -> None:
+        library_of(response, "Response")  # or it is a TypeError, here and not later
+        super().__init__(response, decoder=decoder)

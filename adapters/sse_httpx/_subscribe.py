@@ -3,64 +3,46 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager, contextmanager
-from random import Random
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from sse_proto import EventSourceProtocol, ReconnectPolicy, SSEDecoder
-from sse_proto._adapter.subscription import AsyncSubscription, Subscription
+import anyio
 
-from ._connectors import AsyncConnector, SyncConnector
-from ._library import library_of
-from ._open import UNSET
+import sse_adapter
+from sse_adapter import (
+    AsyncioWaiter,
+    AsyncSubscription,
+    Connector,
+    Interrupted,
+    Subscription,
+    SyncWaiter,
+    Waiter,
+    part,
+)
+
+from ._body import AsyncBody, SyncBody
+from ._library import error_class, library_of
+from ._options import R, RequestOptions
+from ._request import aopen_response, build_request, open_response
+from ._trio import TrioWaiter, runs_on_trio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Generator
 
-    from sse_proto import Action
-    from sse_proto._protocol import DecoderFactory
+    from typing_extensions import Unpack
 
-    from ._types import (
-        AsyncClient,
-        AuthTypes,
-        Client,
-        ContentTypes,
-        CookieTypes,
-        HeaderTypes,
-        Options,
-        R,
-        TimeoutTypes,
-        URLTypes,
-    )
+    from sse_adapter import SSEError
+
+    from ._options import AsyncClient, Client, SubscribeOptions, URLTypes
 
 __all__ = ["asubscribe", "subscribe"]
 
 _logger: Final = logging.getLogger("sse_httpx")
-_DEFAULT_POLICY: Final = ReconnectPolicy()
 
 
 @contextmanager
 def subscribe(
-    client: Client[R],
-    method: str,
-    url: URLTypes,
-    *,
-    reconnect: ReconnectPolicy | None = _DEFAULT_POLICY,
-    idle_timeout: float | None = UNSET,
-    last_event_id: str | None = None,
-    on_state: Callable[[Action], object] | None = None,
-    params: object = None,
-    headers: HeaderTypes = None,
-    cookies: CookieTypes = None,
-    content: ContentTypes = None,
-    data: Mapping[str, object] | None = None,
-    files: object = None,
-    json: object = None,
-    auth: AuthTypes = UNSET,
-    follow_redirects: bool = True,
-    timeout: TimeoutTypes = UNSET,
-    extensions: Mapping[str, Any] | None = None,
-    decoder: DecoderFactory = SSEDecoder,
+    client: Client[R], method: str, url: URLTypes, **options: Unpack[SubscribeOptions]
 ) -> Generator[Subscription[R], None, None]:
     """Iterate over the events of a stream; connect again whenever it is lost.
 
@@ -69,19 +51,9 @@ def subscribe(
 
     Args:
         client, method, url: As `connect_sse` takes them.
-        reconnect: When to connect again, and when to give up. ``None``: never.
-        idle_timeout: Seconds without any byte (comments count) after which a connection counts as
-            lost. ``None``: never. Default: the ``read`` part of ``timeout`` if that is given, else
-            never; the client's own timeouts are made for answers that end.
-        last_event_id: The last event ID to begin with. Default: the header ``Last-Event-ID`` in
-            ``headers``, if it is there.
-        on_state: Called with what happens, as `sse_proto.Open`, `sse_proto.Wait` (the connection
-            was lost, or none could be made), `sse_proto.Stop` or `sse_proto.Fail`; in the thread
-            or task that iterates. What it raises ends the stream, and is raised there.
-        params, headers, cookies, content, data, files, json: As `connect_sse` takes them.
-        auth, follow_redirects, timeout, extensions: The same.
-        decoder: Makes each connection's decoder, called with ``last_event_id=``: for example
-            ``functools.partial(SSEDecoder, max_event_size=4096)``.
+        options: Those of the request, as ``client.stream`` takes them, and ``reconnect``,
+            ``idle_timeout``, ``last_event_id``, ``on_state`` and ``decoder``; see
+            `SubscribeOptions`.
 
     Iterating ends with ``close``, with status 204, and, by ``reconnect``, with the end of the
     stream. It raises:
@@ -97,56 +69,19 @@ def subscribe(
     being sent, and a read over HTTP/2, end with their answer, or their timeout.
 
     Raises:
-        TypeError: ``client`` is no client of httpx's or httpx2's, or not a sync one.
+        TypeError: ``client`` is no client of httpx's or httpx2's, or not a sync one; or there is no
+            such option.
         ValueError: ``last_event_id`` or ``idle_timeout`` is out of its range.
     """
-    library = library_of(client, "Client")
-    options: Options = {
-        "params": params,
-        "headers": headers,
-        "cookies": cookies,
-        "content": content,
-        "data": data,
-        "files": files,
-        "json": json,
-        "auth": auth,
-        "follow_redirects": follow_redirects,
-        "timeout": timeout,
-        "extensions": extensions,
-    }
-    protocol = _protocol(library, options, reconnect, idle_timeout, last_event_id, decoder)
-    connector = SyncConnector(client, method, url, options)
-    subscription = Subscription(
-        connector, protocol, url=str(url), logger=_logger, on_state=on_state
-    )
-    try:
+    own, request = part("subscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
+    connector = _SyncConnector(client, "Client", method, url, request)
+    with closing(Subscription(connector, SyncWaiter(), own, **connector.settings)) as subscription:
         yield subscription
-    finally:
-        subscription.close()
 
 
 @asynccontextmanager
 async def asubscribe(
-    client: AsyncClient[R],
-    method: str,
-    url: URLTypes,
-    *,
-    reconnect: ReconnectPolicy | None = _DEFAULT_POLICY,
-    idle_timeout: float | None = UNSET,
-    last_event_id: str | None = None,
-    on_state: Callable[[Action], object] | None = None,
-    params: object = None,
-    headers: HeaderTypes = None,
-    cookies: CookieTypes = None,
-    content: ContentTypes = None,
-    data: Mapping[str, object] | None = None,
-    files: object = None,
-    json: object = None,
-    auth: AuthTypes = UNSET,
-    follow_redirects: bool = True,
-    timeout: TimeoutTypes = UNSET,
-    extensions: Mapping[str, Any] | None = None,
-    decoder: DecoderFactory = SSEDecoder,
+    client: AsyncClient[R], method: str, url: URLTypes, **options: Unpack[SubscribeOptions]
 ) -> AsyncGenerator[AsyncSubscription[R], None]:
     """Iterate over the events of a stream on asyncio or trio; connect again whenever it is lost.
 
@@ -154,54 +89,110 @@ async def asubscribe(
     it ends at once whatever it waits for. A cancelled read closes its connection, and the next one
     takes a new one.
     """
-    library = library_of(client, "AsyncClient")
-    options: Options = {
-        "params": params,
-        "headers": headers,
-        "cookies": cookies,
-        "content": content,
-        "data": data,
-        "files": files,
-        "json": json,
-        "auth": auth,
-        "follow_redirects": follow_redirects,
-        "timeout": timeout,
-        "extensions": extensions,
-    }
-    protocol = _protocol(library, options, reconnect, idle_timeout, last_event_id, decoder)
-    connector = AsyncConnector(client, method, url, options)
-    subscription = AsyncSubscription(
-        connector, protocol, url=str(url), logger=_logger, on_state=on_state
-    )
-    try:
+    own, request = part("asubscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
+    connector = _AsyncConnector(client, "AsyncClient", method, url, request)
+    waiter: Waiter = TrioWaiter() if runs_on_trio() else AsyncioWaiter()
+    new = AsyncSubscription(connector, waiter, own, **connector.settings)
+    async with aclosing(new) as subscription:
         yield subscription
-    finally:
-        await subscription.aclose()
 
 
-def _protocol(
-    library: Any,
-    options: Options,
-    policy: ReconnectPolicy | None,
-    idle_timeout: float | None,
-    last_event_id: str | None,
-    decoder: DecoderFactory,
-) -> EventSourceProtocol:
-    """Return the protocol of a subscription, and make the options fit to be used again."""
-    headers = library.Headers(options["headers"])
-    if "last-event-id" in headers:
-        if last_event_id is None:
-            values = [value for name, value in headers.raw if name.lower() == b"last-event-id"]
-            last_event_id = b", ".join(values).decode()
-        del headers["last-event-id"]
-    options["headers"] = headers
-    if idle_timeout is UNSET:
-        timeout = options["timeout"]
-        idle_timeout = None if timeout is UNSET else library.Timeout(timeout).read
-    return EventSourceProtocol(
-        policy,
-        random=Random(),
-        last_event_id=last_event_id,
-        idle_timeout=idle_timeout,
-        decoder=decoder,
-    )
+class _Connector(Connector[R]):
+    """What sync and asynchronous connectors have in common."""
+
+    def __init__(
+        self, client: object, kind: str, method: str, url: URLTypes, options: RequestOptions
+    ) -> None:
+        self._library = library = library_of(client, kind)
+        self._client = client
+        self._method = method
+        self._url = url
+        self._options = options
+        self.lost_errors = (library.RequestError,)
+        self.futile_errors = (
+            library.LocalProtocolError,
+            library.TooManyRedirects,
+            library.UnsupportedProtocol,
+        )
+        self.settings: dict[str, Any] = {
+            "url": str(url),
+            "logger": _logger,
+            "last_event_id": self._take_last_event_id(),
+        }
+        """The further arguments of a subscription."""
+        if "timeout" in options:
+            self.settings["idle_timeout"] = library.Timeout(options["timeout"]).read
+
+    def _take_last_event_id(self) -> str | None:
+        """Return the header ``Last-Event-ID``, and leave the options without it."""
+        headers = self._library.Headers(self._options.get("headers"))
+        values = [value for name, value in headers.raw if name.lower() == b"last-event-id"]
+        headers.pop("last-event-id", None)
+        self._options["headers"] = headers
+        return b", ".join(values).decode() if values else None
+
+    def sse_error(self, message: str) -> SSEError:
+        return error_class(self._library)(message)
+
+    def _options_with(self, headers: list[tuple[bytes, bytes]]) -> RequestOptions:
+        """Return the options of the next request."""
+        options = self._options.copy()
+        own: Any = options.get("headers")
+        # As bytes: the library may have made up its mind that they are ASCII.
+        missing = [(name, value) for name, value in headers if name.decode() not in own]
+        options["headers"] = [*own.raw, *missing]
+        return options
+
+    def _first_request(self, client: Any, stream_class: str) -> Any:
+        """Return the request whose body all others have, if it cannot be made a second time."""
+        content = self._options.get("content")
+        if not self._options.get("files") and isinstance(content, (str, bytes, type(None))):
+            return None
+        request, _ = build_request(self._library, client, self._method, self._url, self._options)
+        is_of_kind = isinstance(request.stream, getattr(self._library, stream_class))
+        return request if is_of_kind else None  # of the other kind it is refused when it is sent
+
+    def _keep_body(self, request: Any, content: bytes) -> None:
+        """Send the body of the first request with all others."""
+        headers: Any = self._options.get("headers")
+        if "content-type" in request.headers:
+            headers["content-type"] = request.headers["content-type"]
+        self._options["content"] = content
+        self._options.pop("data", None)
+        self._options.pop("files", None)
+
+
+class _SyncConnector(_Connector[R]):
+    async def open(self, headers: list[tuple[bytes, bytes]]) -> SyncBody[R]:
+        client: Any = self._client
+        if (request := self._first_request(client, "SyncByteStream")) is not None:
+            self._keep_body(request, request.read())
+        options = self._options_with(headers)
+        return SyncBody(open_response(client, self._method, self._url, options))
+
+
+class _AsyncConnector(_Connector[R]):
+    async def open(self, headers: list[tuple[bytes, bytes]]) -> AsyncBody[R]:
+        client: Any = self._client
+        if (request := self._first_request(client, "AsyncByteStream")) is not None:
+            self._keep_body(request, await request.aread())
+        options = self._options_with(headers)
+        return _InterruptibleBody(await aopen_response(client, self._method, self._url, options))
+
+
+class _InterruptibleBody(AsyncBody[R]):
+    """A body whose reads another task can end."""
+
+    _scope: anyio.CancelScope | None = None
+
+    async def read(self, seconds: float | None) -> bytes | None:
+        with anyio.CancelScope() as self._scope:
+            try:
+                return await super().read(seconds)
+            finally:
+                self._scope = None
+        raise Interrupted
+
+    def interrupt(self) -> None:
+        if self._scope is not None:
+            self._scope.cancel()

@@ -8,17 +8,20 @@ if find_spec("httpxr") is None:  # pragma: no cover, tested in an environment wi
 
 from sse_proto import ReconnectPolicy, ServerSentEvent
 
-from ._api import aconnect_sse, connect_sse
+from ._api import aconnect_sse, aiter_json, connect_sse, iter_json
 from ._errors import SSEError
-from ._json import aiter_json, iter_json
+from ._options import ConnectOptions, RequestOptions, SubscribeOptions
 from ._source import EventSource
 from ._subscribe import asubscribe, subscribe
 
 __all__ = [
+    "ConnectOptions",
     "EventSource",
     "ReconnectPolicy",
+    "RequestOptions",
     "SSEError",
     "ServerSentEvent",
+    "SubscribeOptions",
     "aconnect_sse",
     "aiter_json",
     "asubscribe",

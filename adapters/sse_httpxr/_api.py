@@ -1,61 +1,36 @@
-"""`connect_sse` and `aconnect_sse`: open a response, and close it whatever happens."""
+"""`connect_sse`, `iter_json` and their async forms: one response, closed whatever happens."""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from typing import TYPE_CHECKING
 
-from ._live import aopen_live, open_live
-from ._request import UNSET
+import sse_adapter
+from sse_adapter import async_json_items, json_items, part
+
+from ._body import AsyncBody, SyncBody
+from ._live.opening import aopen_live, open_live
+from ._options import RequestOptions
 from ._source import EventSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Generator
 
     import httpxr
+    from typing_extensions import Unpack
 
-    import sse_proto
+    from sse_adapter import AsyncJsonItems, JsonItems
 
-    HeaderTypes = httpxr.Headers | Mapping[str, str] | Sequence[tuple[str, str]] | None
-    TimeoutTypes = (
-        httpxr.Timeout
-        | float
-        | tuple[float | None, float | None, float | None, float | None]
-        | None
-    )
-    AuthTypes = (
-        tuple[str, str]
-        | httpxr.Auth
-        | httpxr.BasicAuth
-        | httpxr.DigestAuth
-        | Callable[[httpxr.Request], httpxr.Request]
-        | None
-    )
+    from ._options import ConnectOptions, URLTypes
 
-__all__ = ["aconnect_sse", "connect_sse"]
+__all__ = ["aconnect_sse", "aiter_json", "connect_sse", "iter_json"]
 
 
 @contextmanager
 def connect_sse(
-    client: httpxr.Client,
-    method: str,
-    url: httpxr.URL | str,
-    *,
-    params: object = None,
-    headers: HeaderTypes = None,
-    cookies: Mapping[str, str] | None = None,
-    content: bytes | str | Iterable[bytes] | None = None,
-    data: Mapping[str, object] | None = None,
-    files: object = None,
-    json: object = None,
-    auth: AuthTypes = UNSET,
-    follow_redirects: bool = True,
-    timeout: TimeoutTypes = UNSET,
-    extensions: Mapping[str, Any] | None = None,
-    transport: object = None,
-    decoder: sse_proto.SSEDecoder | None = None,
+    client: httpxr.Client, method: str, url: URLTypes, **options: Unpack[ConnectOptions]
 ) -> Generator[EventSource, None, None]:
-    """Open an event stream; close its connection at the end of the ``with`` block.
+    """Open an event stream; close its connection when the ``with`` block is left.
 
     The request is what ``client.request`` would send: with the client's base URL, parameters,
     headers, cookies, authentication, event hooks, mounts and transport. The headers ``Accept:
@@ -65,18 +40,8 @@ def connect_sse(
         client: A plain `httpxr.Client` streams live here, though it does not by itself.
         method: Mostly ``"GET"`` or ``"POST"``.
         url: Absolute, or relative to the client's base URL.
-        params, headers, cookies, content, data, files, json, extensions: As ``client.request``
-            takes them; iterables in ``content`` are read whole, to be sent again by a redirect.
-        auth: As ``client.request``; ``None``: none. Default: the client's.
-        follow_redirects: Follow up to 20. Credentials are sent to the same origin only.
-        timeout: Seconds, an `httpxr.Timeout`, or ``None`` for no timeout. ``read`` is the longest
-            silence between bytes, and never a limit for the whole stream. The greater one of
-            ``connect`` and ``read`` is for the time until the response's headers. Default: the
-            client's.
-        transport: An ``httpxr.AsyncHTTPTransport``, or an `httpxr.AsyncClient` to use the transport
-            of, in place of the client's. It is how to reach a proxy, or a server with a private CA,
-            since a sync client's own ``proxy`` and ``verify`` cannot be seen from outside.
-        decoder: As `EventSource` takes it.
+        options: Those of the request, as ``client.request`` takes them, ``transport`` and
+            ``decoder``; see `ConnectOptions`.
 
     Raises:
         httpxr.ConnectTimeout, httpxr.ReadTimeout: No response within the timeout.
@@ -84,55 +49,19 @@ def connect_sse(
             `httpxr.TooManyRedirects`.
         RuntimeError: The client is closed; or has a proxy, and there is no ``transport``; or the
             process was forked from one that had used httpxr's async transport.
-        TypeError: An argument is of the wrong type.
+        TypeError: An argument is of the wrong type, or there is no such option.
 
     What the response is does not matter here: status and content type are judged when iterating
     starts, so that ``source.response`` may be looked at first.
     """
-    response = open_live(
-        client,
-        method,
-        url,
-        params=params,
-        headers=headers,
-        cookies=cookies,
-        content=content,
-        data=data,
-        files=files,
-        json=json,
-        auth=auth,
-        follow_redirects=follow_redirects,
-        timeout=timeout,
-        extensions=extensions,
-        transport=transport,
-    )
-    source = EventSource(response, decoder=decoder)
-    del response  # its stream is closed through the source
-    try:
+    own, request = part("connect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
+    with closing(EventSource(open_live(client, method, url, request), **own)) as source:
         yield source
-    finally:
-        source.close()
 
 
 @asynccontextmanager
 async def aconnect_sse(
-    client: httpxr.AsyncClient,
-    method: str,
-    url: httpxr.URL | str,
-    *,
-    params: object = None,
-    headers: HeaderTypes = None,
-    cookies: Mapping[str, str] | None = None,
-    content: bytes | str | Iterable[bytes] | None = None,
-    data: Mapping[str, object] | None = None,
-    files: object = None,
-    json: object = None,
-    auth: AuthTypes = UNSET,
-    follow_redirects: bool = True,
-    timeout: TimeoutTypes = UNSET,
-    extensions: Mapping[str, Any] | None = None,
-    transport: object = None,
-    decoder: sse_proto.SSEDecoder | None = None,
+    client: httpxr.AsyncClient, method: str, url: URLTypes, **options: Unpack[ConnectOptions]
 ) -> AsyncGenerator[EventSource, None]:
     """Open an event stream on asyncio; close its connection at the end of the ``async with`` block.
 
@@ -140,26 +69,30 @@ async def aconnect_sse(
     given as the client's own timeout does not hold: httpxr's async client forgets it. Also raises:
         RuntimeError: No asyncio event loop is running, for example on trio.
     """
-    response = await aopen_live(
-        client,
-        method,
-        url,
-        params=params,
-        headers=headers,
-        cookies=cookies,
-        content=content,
-        data=data,
-        files=files,
-        json=json,
-        auth=auth,
-        follow_redirects=follow_redirects,
-        timeout=timeout,
-        extensions=extensions,
-        transport=transport,
-    )
-    source = EventSource(response, decoder=decoder)
-    del response  # its stream is closed through the source
-    try:
+    own, request = part("aconnect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
+    async with aclosing(
+        EventSource(await aopen_live(client, method, url, request), **own)
+    ) as source:
         yield source
-    finally:
-        await source.aclose()
+
+
+def iter_json(response: httpxr.Response) -> JsonItems:
+    """Return an iterator over the JSON objects in a response, each as soon as it has arrived.
+
+    Args:
+        response: From `connect_sse`, as its ``source.response``, or as `EventSource` takes it. From
+            an event stream come the data of its events, parsed; events with empty data are passed
+            over. From NDJSON (any ``application/*`` type with ``json``, and ``text/plain``) comes
+            an object for each line that is not blank.
+
+    Iterating ends at ``[DONE]``, or with the body. It raises what iterating an `EventSource` does;
+    also:
+        json.JSONDecodeError: Something is not JSON; the message shows its start. May go on.
+        SSEError: The status is not a success, or the content type none of these.
+    """
+    return json_items(SyncBody(response))
+
+
+def aiter_json(response: httpxr.Response) -> AsyncJsonItems:
+    """Return an asynchronous iterator over the JSON objects in a response, as `iter_json`."""
+    return async_json_items(AsyncBody(response))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import httpxr
 
-from ._compat import content_type_of
+import sse_adapter
 
 __all__ = ["SSEError"]
 
 
-class SSEError(httpxr.TransportError):
+class SSEError(sse_adapter.SSEError, httpxr.TransportError):
     """The response is no event stream, or one that is beyond the decoder's limits.
 
     Attributes:
+        request: The request, as with httpxr's own errors.
         response: The response, its body unread; ``None`` where no response was judged.
         status_code: Its status, as ``response.status_code``.
+        headers: Its header fields, as pairs.
         content_type: Its ``Content-Type`` header as it was sent; ``""`` where there was none.
         body: Up to the first 1,024 bytes of its body, as text.
     """
@@ -27,8 +29,11 @@ class SSEError(httpxr.TransportError):
         response: httpxr.Response | None = None,
         body: str = "",
     ) -> None:
-        super().__init__(message, request=request)
+        if response is None:
+            super().__init__(message, body=body)
+        else:
+            headers = response.headers.multi_items()
+            super().__init__(message, status_code=response.status_code, headers=headers, body=body)
+        if request is not None:
+            self.request = request
         self.response = response
-        self.status_code = None if response is None else response.status_code
-        self.content_type = "" if response is None else content_type_of(response)
-        self.body = body

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import httpxr
 
-from sse_proto._adapter.source import BaseEventSource
-from sse_proto._response import why_no_event_stream
+import sse_adapter
 
-from ._reader import Reader
-
-if TYPE_CHECKING:
-    from sse_proto import ServerSentEvent, SSEDecoder
+from ._body import AsyncBody, SyncBody
 
 __all__ = ["EventSource"]
 
 
-class EventSource(BaseEventSource[httpxr.Response]):
+class EventSource(sse_adapter.EventSource[httpxr.Response]):
     """The events of an open response, each in the caller's hands when its bytes arrive.
 
     Iterate it with ``for`` or ``async for``, or call `iter_sse` or `aiter_sse`: as the response is.
@@ -41,7 +35,5 @@ class EventSource(BaseEventSource[httpxr.Response]):
         TypeError: ``for`` over an asynchronous response, or ``async for`` over a sync one.
     """
 
-    def _new_reader(
-        self, response: httpxr.Response, decoder: SSEDecoder
-    ) -> Reader[ServerSentEvent]:
-        return Reader(response, decoder, why_no_event_stream)
+    _sync_body = SyncBody
+    _async_body = AsyncBody

@@ -3,57 +3,42 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager, contextmanager
-from random import Random
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import httpxr
 
-from sse_proto import EventSourceProtocol, ReconnectPolicy, SSEDecoder
-from sse_proto._adapter.subscription import AsyncSubscription, Subscription
+import sse_adapter
+from sse_adapter import (
+    AsyncioWaiter,
+    AsyncSubscription,
+    Connector,
+    Subscription,
+    SyncWaiter,
+    part,
+)
 
-from ._connectors import AsyncConnector, SyncConnector
-from ._live import check_client
-from ._request import UNSET, whole_content
+from ._body import AsyncBody, SyncBody
+from ._errors import SSEError
+from ._live.opening import Abort, aopen_live, check_client, open_live
+from ._live.request import acapture, capture, whole_content
+from ._options import RequestOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Generator
 
-    from sse_proto import Action
-    from sse_proto._protocol import DecoderFactory
+    from typing_extensions import Unpack
 
-    from ._api import AuthTypes, HeaderTypes, TimeoutTypes
-    from ._request import LiveOptions
+    from ._options import SubscribeOptions, URLTypes
 
 __all__ = ["asubscribe", "subscribe"]
 
 _logger: Final = logging.getLogger("sse_httpxr")
-_DEFAULT_POLICY: Final = ReconnectPolicy()
 
 
 @contextmanager
 def subscribe(
-    client: httpxr.Client,
-    method: str,
-    url: httpxr.URL | str,
-    *,
-    reconnect: ReconnectPolicy | None = _DEFAULT_POLICY,
-    idle_timeout: float | None = UNSET,
-    last_event_id: str | None = None,
-    on_state: Callable[[Action], object] | None = None,
-    params: object = None,
-    headers: HeaderTypes = None,
-    cookies: Mapping[str, str] | None = None,
-    content: bytes | str | Iterable[bytes] | None = None,
-    data: Mapping[str, object] | None = None,
-    files: object = None,
-    json: object = None,
-    auth: AuthTypes = UNSET,
-    follow_redirects: bool = True,
-    timeout: TimeoutTypes = UNSET,
-    extensions: Mapping[str, Any] | None = None,
-    transport: object = None,
-    decoder: DecoderFactory = SSEDecoder,
+    client: httpxr.Client, method: str, url: URLTypes, **options: Unpack[SubscribeOptions]
 ) -> Generator[Subscription[httpxr.Response], None, None]:
     """Iterate over the events of a stream; connect again whenever it is lost.
 
@@ -62,19 +47,9 @@ def subscribe(
 
     Args:
         client, method, url: As `connect_sse` takes them.
-        reconnect: When to connect again, and when to give up. ``None``: never.
-        idle_timeout: Seconds without any byte (comments count) after which a connection counts as
-            lost. ``None``: never. Default: the ``read`` part of ``timeout`` if that is given, else
-            never; the client's own timeouts are made for answers that end.
-        last_event_id: The last event ID to begin with. Default: the header ``Last-Event-ID`` in
-            ``headers``, if it is there.
-        on_state: Called with what happens, as `sse_proto.Open`, `sse_proto.Wait` (the connection
-            was lost, or none could be made), `sse_proto.Stop` or `sse_proto.Fail`; in the thread
-            or task that iterates. What it raises ends the stream, and is raised there.
-        params, headers, cookies, content, data, files, json: As `connect_sse` takes them.
-        auth, follow_redirects, timeout, extensions, transport: The same.
-        decoder: Makes each connection's decoder, called with ``last_event_id=``: for example
-            ``functools.partial(SSEDecoder, max_event_size=4096)``.
+        options: Those of the request, as `connect_sse` takes them, and ``reconnect``,
+            ``idle_timeout``, ``last_event_id``, ``on_state`` and ``decoder``; see
+            `SubscribeOptions`.
 
     Iterating ends with ``close``, with status 204, and, by ``reconnect``, with the end of the
     stream. It raises:
@@ -87,58 +62,19 @@ def subscribe(
         RuntimeError, TypeError: As `connect_sse`; or another thread is iterating.
 
     Raises:
-        TypeError: ``client`` is no `httpxr.Client`.
+        TypeError: ``client`` is no `httpxr.Client`, or there is no such option.
         ValueError: ``last_event_id`` or ``idle_timeout`` is out of its range.
     """
     check_client(client, httpxr.Client, "subscribe", "asubscribe")
-    options: LiveOptions = {
-        "params": params,
-        "headers": headers,
-        "cookies": cookies,
-        "content": content,
-        "data": data,
-        "files": files,
-        "json": json,
-        "auth": auth,
-        "follow_redirects": follow_redirects,
-        "timeout": timeout,
-        "extensions": extensions,
-        "transport": transport,
-    }
-    protocol = _protocol(options, reconnect, idle_timeout, last_event_id, decoder)
-    connector = SyncConnector(client, method, url, options)
-    subscription = Subscription(
-        connector, protocol, url=str(url), logger=_logger, on_state=on_state
-    )
-    try:
+    own, request = part("subscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
+    connector = _SyncConnector(client, method, url, request)
+    with closing(Subscription(connector, SyncWaiter(), own, **connector.settings)) as subscription:
         yield subscription
-    finally:
-        subscription.close()
 
 
 @asynccontextmanager
 async def asubscribe(
-    client: httpxr.AsyncClient,
-    method: str,
-    url: httpxr.URL | str,
-    *,
-    reconnect: ReconnectPolicy | None = _DEFAULT_POLICY,
-    idle_timeout: float | None = UNSET,
-    last_event_id: str | None = None,
-    on_state: Callable[[Action], object] | None = None,
-    params: object = None,
-    headers: HeaderTypes = None,
-    cookies: Mapping[str, str] | None = None,
-    content: bytes | str | Iterable[bytes] | None = None,
-    data: Mapping[str, object] | None = None,
-    files: object = None,
-    json: object = None,
-    auth: AuthTypes = UNSET,
-    follow_redirects: bool = True,
-    timeout: TimeoutTypes = UNSET,
-    extensions: Mapping[str, Any] | None = None,
-    transport: object = None,
-    decoder: DecoderFactory = SSEDecoder,
+    client: httpxr.AsyncClient, method: str, url: URLTypes, **options: Unpack[SubscribeOptions]
 ) -> AsyncGenerator[AsyncSubscription[httpxr.Response], None]:
     """Iterate over the events of a stream on asyncio; connect again whenever it is lost.
 
@@ -148,59 +84,103 @@ async def asubscribe(
     silence that it came upon goes on with the next call.
     """
     check_client(client, httpxr.AsyncClient, "asubscribe", "subscribe")
-    options: LiveOptions = {
-        "params": params,
-        "headers": headers,
-        "cookies": cookies,
-        "content": content,
-        "data": data,
-        "files": files,
-        "json": json,
-        "auth": auth,
-        "follow_redirects": follow_redirects,
-        "timeout": timeout,
-        "extensions": extensions,
-        "transport": transport,
-    }
-    protocol = _protocol(options, reconnect, idle_timeout, last_event_id, decoder)
-    connector = AsyncConnector(client, method, url, options)
-    subscription = AsyncSubscription(
-        connector, protocol, url=str(url), logger=_logger, on_state=on_state
-    )
-    try:
+    own, request = part("asubscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
+    connector = _AsyncConnector(client, method, url, request)
+    new = AsyncSubscription(connector, AsyncioWaiter(), own, **connector.settings)
+    async with aclosing(new) as subscription:
         yield subscription
-    finally:
-        await subscription.aclose()
 
 
-def _protocol(
-    options: LiveOptions,
-    policy: ReconnectPolicy | None,
-    idle_timeout: float | None,
-    last_event_id: str | None,
-    decoder: DecoderFactory,
-) -> EventSourceProtocol:
-    """Return the protocol of a subscription, and make the options fit to be used again."""
-    headers = httpxr.Headers(options["headers"] or ())  # type: ignore[arg-type]  # as httpxr has it
-    if "last-event-id" in headers:
-        if last_event_id is None:
-            last_event_id = headers["last-event-id"]
-        del headers["last-event-id"]
-    options["headers"] = headers
-    if options["content"] is not None:
-        options["content"] = whole_content(options["content"])
-    if idle_timeout is UNSET:
-        timeout: Any = options["timeout"]
-        if timeout is UNSET:
-            idle_timeout = None
-        else:
-            idle_timeout = (
-                timeout if isinstance(timeout, httpxr.Timeout) else httpxr.Timeout(timeout)
-            ).read
-    return EventSourceProtocol(
-        policy,
-        random=Random(),
-        last_event_id=last_event_id,
-        idle_timeout=idle_timeout,
-        decoder=decoder,
+class _BaseConnector(Connector[httpxr.Response]):
+    """What sync and asynchronous connectors have in common."""
+
+    lost_errors = (httpxr.RequestError,)
+    futile_errors = (
+        httpxr.LocalProtocolError,
+        httpxr.TooManyRedirects,
+        httpxr.UnsupportedProtocol,
     )
+
+    def __init__(self, method: str, url: URLTypes, options: RequestOptions) -> None:
+        self._method = method
+        self._url = url
+        self._options = options
+        if (content := options.get("content")) is not None:
+            options["content"] = whole_content(content)
+        self.settings: dict[str, Any] = {
+            "url": str(url),
+            "logger": _logger,
+            "last_event_id": self._take_last_event_id(),
+        }
+        """The further arguments of a subscription."""
+        if "timeout" in options:
+            timeout: Any = options["timeout"]
+            if not isinstance(timeout, httpxr.Timeout):
+                timeout = httpxr.Timeout(timeout)
+            self.settings["idle_timeout"] = timeout.read
+
+    def _take_last_event_id(self) -> str | None:
+        """Return the header ``Last-Event-ID``, and leave the options without it."""
+        headers = self._headers()
+        last_event_id = headers.get("last-event-id")
+        if last_event_id is not None:
+            del headers["last-event-id"]
+        self._options["headers"] = headers
+        return last_event_id
+
+    def _headers(self) -> httpxr.Headers:
+        return httpxr.Headers(self._options.get("headers") or ())
+
+    def sse_error(self, message: str) -> SSEError:
+        return SSEError(message)
+
+    def _options_with(self, headers: list[tuple[bytes, bytes]]) -> RequestOptions:
+        """Return the options of the next request."""
+        options = self._options.copy()
+        options["headers"] = merged = self._headers()
+        for name, value in headers:
+            merged.setdefault(name.decode(), value.decode())
+        return options
+
+    def _keep_body(self, request: httpxr.Request) -> None:
+        """Send the body of the first request with all others: files are read, and gone, by then."""
+        headers = self._headers()
+        headers["content-type"] = request.headers["content-type"]
+        self._options["headers"] = headers
+        self._options["content"] = request.read()
+        self._options.pop("data", None)
+        self._options.pop("files", None)
+
+
+class _SyncConnector(_BaseConnector):
+    def __init__(
+        self, client: httpxr.Client, method: str, url: URLTypes, options: RequestOptions
+    ) -> None:
+        super().__init__(method, url, options)
+        self._client = client
+        self._abort = Abort()
+
+    async def open(self, headers: list[tuple[bytes, bytes]]) -> SyncBody:
+        options = self._options_with(headers)
+        if options.get("files") is not None:
+            self._keep_body(capture(self._client, self._method, self._url, options, None))
+            options = self._options_with(headers)
+        return SyncBody(open_live(self._client, self._method, self._url, options, self._abort))
+
+    def interrupt(self) -> None:
+        self._abort.set()
+
+
+class _AsyncConnector(_BaseConnector):
+    def __init__(
+        self, client: httpxr.AsyncClient, method: str, url: URLTypes, options: RequestOptions
+    ) -> None:
+        super().__init__(method, url, options)
+        self._client = client
+
+    async def open(self, headers: list[tuple[bytes, bytes]]) -> AsyncBody:
+        options = self._options_with(headers)
+        if options.get("files") is not None:
+            self._keep_body(await acapture(self._client, self._method, self._url, options, None))
+            options = self._options_with(headers)
+        return AsyncBody(await aopen_live(self._client, self._method, self._url, options))

@@ -18,9 +18,9 @@ import httpxr
 import pytest
 
 from sse_httpxr import EventSource, aconnect_sse, connect_sse
-from sse_httpxr._chunks import AsyncChunks
-from sse_httpxr._loop import PrivateLoop
-from sse_httpxr._wait import Wait
+from sse_httpxr._live.borrowed import BorrowedFuture as Wait
+from sse_httpxr._live.chunks import AsyncChunks
+from sse_httpxr._live.loop import PrivateLoop
 from tests.support.harness import data_of, event, sends
 
 if TYPE_CHECKING:

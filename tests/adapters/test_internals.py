@@ -8,9 +8,10 @@ from typing import Any, cast
 import httpxr
 import pytest
 
-from sse_httpxr import _chunks, _compat, _live, _process, _request, _wait
-from sse_httpxr._chunks import AsyncChunks, SyncChunks
-from sse_httpxr._loop import PrivateLoop
+from sse_httpxr._live import borrowed, compat, opening, process, request
+from sse_httpxr._live import chunks as live_chunks
+from sse_httpxr._live.chunks import AsyncChunks, SyncChunks
+from sse_httpxr._live.loop import PrivateLoop
 
 
 class NeverEnding:
@@ -32,7 +33,7 @@ def live_source(monkeypatch: pytest.MonkeyPatch) -> NeverEnding:
     def is_never_ending(stream: object) -> bool:
         return isinstance(stream, NeverEnding)
 
-    monkeypatch.setattr(_chunks, "is_httpxr_source", is_never_ending)
+    monkeypatch.setattr(live_chunks, "is_httpxr_source", is_never_ending)
     return NeverEnding()
 
 
@@ -75,7 +76,7 @@ def test_what_a_child_inherits_is_neither_freed_nor_closed(live_source: NeverEnd
     chunks = sync_chunks(live_source)
     with pytest.raises(httpxr.ReadTimeout):
         next(chunks)
-    assert chunks.disown() == (live_source, live_source.reads[0])
+    assert chunks.forget_after_fork() == (live_source, live_source.reads[0])
     chunks.close()
     assert not live_source.reads[0].cancelled()
 
@@ -86,7 +87,7 @@ async def test_what_a_child_inherits_async_is_neither_freed_nor_closed(
     chunks = async_chunks(live_source, 0.01)
     with pytest.raises(httpxr.ReadTimeout):
         await anext(chunks)
-    assert chunks.disown() == (live_source, live_source.reads[0])
+    assert chunks.forget_after_fork() == (live_source, live_source.reads[0])
     await chunks.aclose()
     assert not live_source.reads[0].cancelled()
 
@@ -101,10 +102,10 @@ async def test_the_timer_of_a_stream_that_is_gone_does_nothing(live_source: Neve
 
 async def test_at_the_end_a_stream_is_closed_on_its_loop(live_source: NeverEnding) -> None:
     chunks = async_chunks(live_source)
-    chunks.abandon()  # never read, so it belongs to no loop
+    chunks.close_at_exit()  # never read, so it belongs to no loop
     reader = asyncio.create_task(cast("Any", anext(chunks)))
     await asyncio.sleep(0)
-    chunks.abandon()
+    chunks.close_at_exit()
     await asyncio.sleep(0.01)
     assert live_source.reads[0].cancelled()
     assert not reader.done()  # it would be for a thread that is about to end
@@ -127,12 +128,12 @@ def test_at_the_end_a_closed_loop_is_left_alone(live_source: NeverEnding) -> Non
         return chunks
 
     chunks = asyncio.run(read())
-    chunks.abandon()
-    chunks.disown()
+    chunks.close_at_exit()
+    chunks.forget_after_fork()
 
 
 async def test_a_wait_for_nothing_is_not_interrupted() -> None:
-    wait = _wait.Wait()
+    wait = borrowed.BorrowedFuture()
     wait.forget_and_cancel()
     assert not wait.interrupt(ValueError())
     wait.future = asyncio.get_running_loop().create_future()
@@ -147,7 +148,7 @@ class Response:
 
 
 def test_a_response_without_a_way_to_take_its_stream() -> None:
-    assert cast("object", _compat.take_source(cast("httpxr.Response", Response()))) == "the stream"
+    assert cast("object", compat.take_source(cast("httpxr.Response", Response()))) == "the stream"
 
 
 def test_a_pool_that_needs_a_missing_package_is_a_proxys() -> None:
@@ -156,8 +157,8 @@ def test_a_pool_that_needs_a_missing_package_is_a_proxys() -> None:
         def _pool(self) -> object:
             raise ImportError("httpcore")
 
-    assert _compat.has_proxy(Transport())
-    assert _compat.has_proxy(object())  # it cannot be seen: the careful answer
+    assert compat.has_proxy(Transport())
+    assert compat.has_proxy(object())  # it cannot be seen: the careful answer
 
 
 def test_closing_a_response_that_was_read_to_its_end() -> None:
@@ -172,21 +173,17 @@ def test_closing_a_response_that_was_read_to_its_end() -> None:
             self.is_closed = True
 
     response = Consumed()
-    _live.close_response(cast("httpxr.Response", response))
+    opening.close_response(cast("httpxr.Response", response))
     assert response.is_closed
-
-
-def test_the_default_of_an_argument_is_named_in_signatures() -> None:
-    assert repr(_request.UNSET) == "UNSET"
 
 
 @pytest.mark.parametrize("content", [bytearray(b"abc"), memoryview(b"abc")])
 def test_bytes_like_content_is_sent_as_it_is(content: object) -> None:
-    assert _request.whole_content(content) == b"abc"
+    assert request.whole_content(content) == b"abc"
 
 
 def test_a_child_of_a_child_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_process, "_is_forked", True)
-    cast("Any", _process)._at_exit()
+    monkeypatch.setattr(process, "_is_forked", True)
+    cast("Any", process)._at_exit()
     with pytest.raises(RuntimeError, match=r"fork\(\)"):
-        _process.check_fork()
+        process.check_fork()

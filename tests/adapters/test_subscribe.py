@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
     from random import Random
 
+    from sse_adapter import AsyncSubscription, Subscription
     from sse_httpxr import ServerSentEvent
     from sse_proto import Action
-    from sse_proto._adapter.subscription import AsyncSubscription, Subscription
     from tests.support.harness import Client, Mode
     from tests.support.servers import Exchange, Handler, RawServer
 

@@ -27,9 +27,9 @@ from tests.support.harness import data_of, event, sends
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from sse_adapter import AsyncSubscription, Subscription
     from sse_httpxr import ServerSentEvent
     from sse_proto import Action
-    from sse_proto._adapter.subscription import AsyncSubscription, Subscription
     from tests.support.harness import Mode
     from tests.support.servers import Exchange, Handler, RawServer
 

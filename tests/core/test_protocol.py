@@ -30,7 +30,6 @@ from sse_proto import (
     Stop,
     Wait,
 )
-from sse_proto._response import why_no_json_stream
 from tests.support.protocol_table import ROWS, Row, in_state, outcome, table
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "explanation" / "reconnection.md"
@@ -224,26 +223,6 @@ def test_misuse() -> None:
         respond(protocol)
     assert protocol.attempts == 1
     assert len(protocol.feed(b"data: x\n\n")) == 1
-
-
-@pytest.mark.parametrize(
-    ("status_code", "content_type", "reason"),
-    [
-        (200, "application/x-ndjson", None),
-        (201, "Application/Problem+JSON; charset=utf-8", None),
-        (299, "text/event-stream", None),
-        (200, "text/plain", None),
-        (300, "application/json", "expected a status of success, got status 300 with content type"),
-        (404, "", "expected a status of success, got status 404 with no content type"),
-        (200, "text/json", "expected an event stream or NDJSON, got status 200 with content type"),
-        (200, "application/xml", "expected an event stream or NDJSON, got status 200 with content"),
-    ],
-)
-def test_responses_that_may_have_json(
-    status_code: int, content_type: str, reason: str | None
-) -> None:
-    found = why_no_json_stream(status_code, content_type)
-    assert found == reason if reason is None or found is None else found.startswith(reason)
 
 
 @pytest.mark.parametrize(

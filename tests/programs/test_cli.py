@@ -20,7 +20,7 @@ from typing import IO, Final, NamedTuple, Protocol
 
 import pytest
 
-from sse_httpxr import _cli
+from sse_tail import cli
 from tests.support.apps import API_KEY, app, serve
 from tests.support.servers import Exchange, Handler, ProxyServer, RawServer, TlsFiles, tls_contexts
 
@@ -33,7 +33,7 @@ COMMAND: Final = [sys.executable, "-m", "sse_httpxr"]
 DEAF_NO_MORE: Final = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from sse_httpxr._cli import main
+from sse_tail.cli import main
 raise SystemExit(main())
 """
 
@@ -77,7 +77,7 @@ def tail(capsys: pytest.CaptureFixture[str]) -> Tail:
 
     def run(*arguments: str) -> Done:
         try:
-            status = _cli.main(arguments)
+            status = cli.main(arguments)
         except SystemExit as end:
             status = int(end.code or 0)
         printed = capsys.readouterr()
@@ -639,7 +639,7 @@ def test_idle_timeout(tail: Tail, server: RawServer) -> None:
 def test_an_answer_that_does_not_come(
     tail: Tail, server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_cli, "_OPEN_TIMEOUT", 0.2)
+    monkeypatch.setattr(cli, "_OPEN_TIMEOUT", 0.2)
     server.route("/", silent)
     done = tail("--no-reconnect", server.url())
     assert done == Done(1, "", "sse-tail: error: no response headers within 0.2 s\n")

@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from sse_httpxr._cli import main
+from sse_tail.cli import main
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 COMMAND: Final = [sys.executable, "-m", "sse_httpxr", "--demo", "--fast"]
@@ -22,7 +22,7 @@ COMMAND: Final = [sys.executable, "-m", "sse_httpxr", "--demo", "--fast"]
 DEAF_NO_MORE: Final = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from sse_httpxr._cli import main
+from sse_tail.cli import main
 raise SystemExit(main(["--demo", "--fast"]))
 """
 LINE: Final = re.compile(r" *([\d.]+) s +([\d.]+) ms   (token|tick)  +(.+)")

@@ -30,7 +30,7 @@ README: Final = ROOT / "README.md"
 PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("**/*.md"))]
 PACKAGES: Final = ("sse_proto", "sse_httpxr", "sse_httpx")
 # On the reference pages, but not public: what public functions return.
-RETURNED: Final = "sse_proto._adapter.subscription."
+RETURNED: Final = "sse_adapter."
 
 # A block of code; a comment right before it, and the block of text right after it, belong to it.
 BLOCK: Final = re.compile(

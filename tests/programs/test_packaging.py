@@ -135,9 +135,13 @@ def test_the_wheel_is_complete(distributions: Distributions) -> None:
     names = distributions.in_wheel()
     assert names >= MODULES
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
-    assert {"sse_proto/_adapter/__init__.py", "sse_httpxr/__main__.py"} <= names
+    assert {
+        "sse_adapter/__init__.py",
+        "sse_httpxr/_live/__init__.py",
+        "sse_tail/__main__.py",
+    } <= names
     scripts = distributions.text_in_wheel(".dist-info/entry_points.txt")
-    assert scripts.split() == ["[console_scripts]", "sse-tail", "=", "sse_httpxr._cli:main"]
+    assert scripts.split() == ["[console_scripts]", "sse-tail", "=", "sse_tail:main"]
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     metadata_text = distributions.text_in_wheel(".dist-info/METADATA")
     assert "License-Expression: MIT" in metadata_text

@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from sse_proto import SSEDecoder
+from sse_proto import SSEDecoder, why_no_event_stream
 
-from .json_items import AsyncJsonItems, JsonItems, data_of
-from .reading import AsyncItems, Items
+from ._json import AsyncJsonItems, JsonItems, data_of
+from ._reading import AsyncItems, Items, Reader
 
 if TYPE_CHECKING:
     from sse_proto import ServerSentEvent
 
-    from .reading import Reader
+    from ._body import Body
 
-__all__ = ["BaseEventSource"]
+__all__ = ["EventSource"]
 
 _R = TypeVar("_R")
 
 
-class BaseEventSource(ABC, Generic[_R]):
-    """The events of an open response. The adapter says how it is read, in `_new_reader`."""
+class EventSource(Generic[_R]):
+    """The events of an open response.
+
+    Args:
+        response: Open, and not read so far; or built from bytes or an iterator.
+        decoder: A new decoder, for limits and options, or with a ``last_event_id``.
+
+    An adapter names its two kinds of `Body`.
+    """
+
+    _sync_body: ClassVar[type[Body[Any]] | None] = None
+    """What ``for`` reads, of the response; ``None``: the client has no sync responses."""
+    _async_body: ClassVar[type[Body[Any]] | None] = None
+    """What ``async for`` reads; ``None``: the client has no asynchronous responses."""
 
     def __init__(self, response: _R, *, decoder: SSEDecoder | None = None) -> None:
+        self._response = response
         self._decoder = SSEDecoder() if decoder is None else decoder
-        self._reader = self._new_reader(response, self._decoder)
+        self._reader = Reader(partial(self._new_body, response), self._decoder, why_no_event_stream)
 
-    @abstractmethod
-    def _new_reader(self, response: _R, decoder: SSEDecoder) -> Reader[_R, ServerSentEvent]:
-        """Return what reads the response through the decoder."""
+    @classmethod  # so that the reader does not hold the source, and with it itself
+    def _new_body(cls, response: _R, is_async: bool) -> Body[Any]:
+        kind = cls._async_body if is_async else cls._sync_body
+        if kind is None:
+            loop, other = ("async for", "for") if is_async else ("for", "async for")
+            raise TypeError(f"this adapter has no `{loop}`: use `{other}`")
+        return kind(response)
 
     @property
     def response(self) -> _R:
         """The response that the events come from; its body is the event stream."""
-        return self._reader.response
+        return self._response
 
     @property
     def last_event_id(self) -> str | None:
@@ -57,7 +74,7 @@ class BaseEventSource(ABC, Generic[_R]):
     __iter__ = iter_sse
     __aiter__ = aiter_sse
 
-    def iter_json(self) -> JsonItems[ServerSentEvent]:
+    def iter_json(self) -> JsonItems:
         """Return an iterator of each event's data, parsed as JSON, until data is ``[DONE]``.
 
         Events with empty data are passed over.
@@ -67,7 +84,7 @@ class BaseEventSource(ABC, Generic[_R]):
         """
         return JsonItems(self._reader, data_of)
 
-    def aiter_json(self) -> AsyncJsonItems[ServerSentEvent]:
+    def aiter_json(self) -> AsyncJsonItems:
         """Return an asynchronous iterator of each event's data, as `iter_json`."""
         return AsyncJsonItems(self._reader, data_of)
 

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sse_proto._adapter.unset import UNSET
-
 from ._library import library_of
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from ._options import AsyncClient, Client, R, RequestOptions, URLTypes
 
-    from ._types import AsyncClient, Client, Options, R, URLTypes
-
-__all__ = ["UNSET", "aopen_response", "build_request", "open_response"]
-
+__all__ = ["aopen_response", "build_request", "open_response"]
 
 _HEADERS: Final = (("accept", "text/event-stream"), ("cache-control", "no-store"))
 _OF_SENDING: Final = ("auth", "follow_redirects")
 
 
-def open_response(client: Client[R], method: str, url: URLTypes, **options: Unpack[Options]) -> R:
+def open_response(client: Client[R], method: str, url: URLTypes, options: RequestOptions) -> R:
     """Send a request; return the response as soon as its headers are there."""
     library = library_of(client, "Client")
     request, sending = build_request(library, client, method, url, options)
@@ -28,24 +23,22 @@ def open_response(client: Client[R], method: str, url: URLTypes, **options: Unpa
 
 
 async def aopen_response(
-    client: AsyncClient[R], method: str, url: URLTypes, **options: Unpack[Options]
+    client: AsyncClient[R], method: str, url: URLTypes, options: RequestOptions
 ) -> R:
     """Send a request asynchronously; return the response as soon as its headers are there."""
-    request, sending = build_request(
-        library_of(client, "AsyncClient"), client, method, url, options
-    )
+    library = library_of(client, "AsyncClient")
+    request, sending = build_request(library, client, method, url, options)
     return await client.send(request, stream=True, **sending)
 
 
 def build_request(
-    library: Any, client: Any, method: str, url: URLTypes, options: Options
+    library: Any, client: Any, method: str, url: URLTypes, options: RequestOptions
 ) -> tuple[Any, dict[str, Any]]:
     """Return the request as the client makes it, and the arguments of ``client.send``."""
-    headers = library.Headers(options["headers"])  # a copy
+    headers = library.Headers(options.get("headers"))  # a copy
     for name, value in _HEADERS:
         headers.setdefault(name, value)
-    building: dict[str, Any] = {
-        name: value for name, value in options.items() if value is not UNSET
-    }
+    building: dict[str, Any] = {**options, "headers": headers}
     sending: dict[str, Any] = {name: building.pop(name) for name in _OF_SENDING if name in building}
-    return client.build_request(method, url, **{**building, "headers": headers}), sending
+    sending.setdefault("follow_redirects", True)
+    return client.build_request(method, url, **building), sending

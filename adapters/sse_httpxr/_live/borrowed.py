@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextvars import Context
 
-__all__ = ["Wait"]
+__all__ = ["BorrowedFuture"]
 
 
-class Wait:
+class BorrowedFuture:
     """Awaitable that is over when a future is done, and leaves the future alone otherwise.
 
     Cancelling a task that awaits a plain future cancels the future. `asyncio.shield` prevents that,
@@ -34,7 +34,7 @@ class Wait:
         self.deadline = 0.0
         """For the one who calls `interrupt`: when to, in seconds of the event loop's clock."""
 
-    def __await__(self) -> Generator[Wait, None, None]:
+    def __await__(self) -> Generator[BorrowedFuture, None, None]:
         self._asyncio_future_blocking = True
         yield self
 

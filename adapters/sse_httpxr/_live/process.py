@@ -21,11 +21,11 @@ _SETTLING: Final = 0.05
 class Stream(Protocol):
     """An open stream."""
 
-    def abandon(self) -> None:
+    def close_at_exit(self) -> None:
         """Close the connection at the end of the process; wake nobody who waits for a chunk."""
         ...
 
-    def disown(self) -> object:
+    def forget_after_fork(self) -> object:
         """Forget the connection, which is another process's; return what must not be freed."""
         ...
 
@@ -67,7 +67,7 @@ def _after_fork_in_child() -> None:
     global _is_forked
     _is_forked = _is_forked or _was_used
     # Freeing them would talk to threads that are not here.
-    _disowned.extend([stream.disown() for stream in list(_streams)])
+    _disowned.extend([stream.forget_after_fork() for stream in list(_streams)])
 
 
 @atexit.register
@@ -75,7 +75,7 @@ def _at_exit() -> None:
     if _is_forked:
         return
     for stream in list(_streams):
-        stream.abandon()
+        stream.close_at_exit()
     time.sleep(max(0.0, _last_cancellation + _SETTLING - time.monotonic()))
 
 

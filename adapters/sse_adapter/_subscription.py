@@ -1,106 +1,119 @@
 """A stream that survives its connections: the loop around `EventSourceProtocol`, sync and async.
 
-The loop is one coroutine. What waits is a `Connector` of the adapter; a sync one blocks where an
-async one would suspend. It takes no decision, and neither does the loop: the protocol does.
+The loop is one coroutine. A `Connector` opens connections, a `Body` is read, a `Waiter` waits; sync
+ones block where asynchronous ones would suspend. None of them takes a decision, and neither does
+the loop: the protocol does.
 """
 
 from __future__ import annotations
 
+import logging
 import re
+from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from random import Random
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from sse_proto import EventTooLarge, Fail, Open, ReadyState, RetriesExhausted, Wait
+from sse_proto import (
+    EventSourceProtocol,
+    EventTooLarge,
+    Fail,
+    Open,
+    ReadyState,
+    ReconnectPolicy,
+    RetriesExhausted,
+    SSEDecoder,
+    Wait,
+)
+
+from ._body import run
+from ._chunks import Chunks
+from ._reading import explained
+from ._waiting import Interrupted
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable, Coroutine, Iterable
+    from sse_proto import Action, ServerSentEvent
 
-    from sse_proto import Action, EventSourceProtocol, ServerSentEvent
+    from ._body import Body
+    from ._errors import SSEError
+    from ._options import SubscribeOptions
+    from ._waiting import Waiter
 
-__all__ = ["AsyncSubscription", "Connector", "Interrupted", "Subscription"]
+__all__ = ["AsyncSubscription", "Connector", "Subscription"]
 
 _R = TypeVar("_R")
 
+_DEFAULT_POLICY: Final = ReconnectPolicy()
 # Scheme; credentials; host and path; query and fragment.
 _URL: Final = re.compile(r"(https?://)(?:[^/\s@]*@)?([^\s?#)]*)[^\s)]*")
 
 
-class Interrupted(Exception):
-    """Ends what a connector waits for, after `Connector.interrupt`."""
-
-
-class Connector(Protocol[_R]):
-    """The I/O of a subscription: one connection at a time."""
+class Connector(ABC, Generic[_R]):
+    """Opens the connections of a subscription, one after the other, each for the same request."""
 
     lost_errors: tuple[type[Exception], ...]
-    """What `open` and `read` raise when another attempt may succeed."""
+    """What `open` and `Body.read` raise when another attempt may succeed."""
 
     futile_errors: tuple[type[Exception], ...]
-    """Those among them after which none will."""
+    """Those among them after which none will: it is the request, or the server's plan."""
 
-    async def open(self, headers: list[tuple[bytes, bytes]]) -> _R:
-        """Send the request with these headers; return the response, its body unread.
+    @abstractmethod
+    async def open(self, headers: list[tuple[bytes, bytes]]) -> Body[_R]:
+        """Send the request with these headers, unless it has them; return the answer's body."""
 
-        Called again after it was cancelled, it goes on with the request that it had begun, or makes
-        another one, as the client allows.
-        """
-        ...
+    def interrupt(self) -> None:  # not abstract: not every client can
+        """End an `open` that another thread waits in. (In another task it is cancelled.)"""
 
-    def head(self, response: _R) -> tuple[int, Iterable[tuple[str, str]]]:
-        """Return a response's status and headers."""
-        ...
-
-    async def read(self, idle_timeout: float | None) -> bytes | None:
-        """Return the next chunk of the body, or ``None`` at its end."""
-        ...
-
-    async def start_of_body(self) -> bytes:
-        """Return about the first KiB of a body that is refused."""
-        ...
-
-    async def close(self) -> None:
-        """Close the response, if there is one."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait; or raise `Interrupted`. Called again after it was cancelled, wait for the rest."""
-        ...
-
-    def interrupt(self) -> None:
-        """End what is waited for, and close the response, from any thread or task."""
-        ...
-
-    def refusal(self, message: str, response: _R | None, body: bytes) -> Exception:
-        """Return the adapter's ``SSEError``."""
-        ...
-
-    def time(self) -> float:
-        """Return the time in seconds since 1970 (UTC)."""
-        ...
+    @abstractmethod
+    def sse_error(self, message: str) -> SSEError:
+        """Return the adapter's ``SSEError``, where there has been no response."""
 
 
 class _BaseSubscription(Generic[_R]):
     def __init__(
         self,
         connector: Connector[_R],
-        protocol: EventSourceProtocol,
+        waiter: Waiter,
+        options: SubscribeOptions,
         *,
         url: str,
         logger: logging.Logger,
-        on_state: Callable[[Action], object] | None,
+        idle_timeout: float | None = None,
+        last_event_id: str | None = None,
     ) -> None:
+        """Make it; nothing is sent before iterating starts.
+
+        Args:
+            connector: Opens its connections.
+            waiter: Waits between them.
+            options: As the caller gave them.
+            url: For the log.
+            logger: The adapter's.
+            idle_timeout, last_event_id: What holds if the options have nothing of it.
+        """
         self._connector = connector
-        self._protocol = protocol
+        self._waiter = waiter
+        if (given := options.get("last_event_id")) is not None:
+            last_event_id = given
+        self._protocol = EventSourceProtocol(
+            options.get("reconnect", _DEFAULT_POLICY),
+            random=Random(),
+            last_event_id=last_event_id,
+            idle_timeout=options.get("idle_timeout", idle_timeout),
+            decoder=options.get("decoder", SSEDecoder),
+        )
         # For the log: without what may be secret, as credentials and the query.
         self._name = re.sub("//[^/]*@", "//", re.split("[?#]", url)[0])
         self._logger = logger
-        self._on_state = on_state
+        self._on_state = options.get("on_state")
         self._events: deque[ServerSentEvent] = deque()
         # What to do next; a wait of 0 s is how it begins.
         self._action: Action = Wait(0.0)
         self._has_waited = False
-        self._response: _R | None = None
+        # The open connection's, and what it brings.
+        self._body: Body[_R] | None = None
+        self._chunks: Chunks | None = None
+        self._last_body: Body[_R] | None = None
         self._is_closing = False
         self._is_in_use = False
 
@@ -112,7 +125,7 @@ class _BaseSubscription(Generic[_R]):
     @property
     def response(self) -> _R | None:
         """The last response; ``None`` before the first."""
-        return self._response
+        return None if self._last_body is None else self._last_body.response
 
     @property
     def last_event_id(self) -> str | None:
@@ -141,7 +154,7 @@ class _BaseSubscription(Generic[_R]):
             while not (self._events or self._is_closing):
                 if isinstance(self._action, Wait):
                     if not self._has_waited:
-                        await self._connector.sleep(self._action.seconds)
+                        await self._waiter.sleep(self._action.seconds)
                         self._has_waited = True
                     await self._connect()
                 elif isinstance(self._action, Open):
@@ -163,31 +176,41 @@ class _BaseSubscription(Generic[_R]):
                 await self._stop()
 
     async def _connect(self) -> None:
-        protocol, connector = self._protocol, self._connector
         try:
-            response = await connector.open(protocol.request_headers())
-        except connector.lost_errors as error:
+            body = await self._waiter.open(self._open)
+        except self._connector.lost_errors as error:
             await self._lost(error)
             return
-        self._response = response
-        status_code, headers = connector.head(response)
-        action = protocol.response_received(status_code, headers, now=connector.time())
+        action = self._protocol.response_received(
+            body.status_code, body.headers, now=self._waiter.time()
+        )
         if isinstance(action, Fail):
             # Without the body, should reading it be cancelled.
-            self._action = self._explained(action, response, b"")
-            action = self._explained(action, response, await connector.start_of_body())
+            self._action = self._translated(action, body, b"")
+            action = self._translated(action, body, await Chunks(body).start())
         else:
-            action = self._explained(action, response, b"")
+            action = self._translated(action, body, b"")
         await self._do_and_close(action)
 
+    async def _open(self) -> Body[_R]:
+        body = await self._connector.open(self._protocol.request_headers())
+        self._body = self._last_body = body
+        self._chunks = Chunks(body, self._waiter.monotonic)
+        if self._is_closing:  # by a hook of the client's, or too late for the opening to be ended
+            raise Interrupted
+        return body
+
     async def _read(self, action: Open) -> None:
+        assert self._chunks is not None  # it is open
+        if self._is_closing:  # too late for the opening, and too early for the read to be ended
+            raise Interrupted
         try:
-            chunk = await self._connector.read(action.idle_timeout)
+            chunk = await self._chunks.read(action.idle_timeout)
             if chunk is not None:
                 self._events.extend(self._protocol.feed(chunk))
                 return
         except EventTooLarge as error:
-            await self._do_and_close(self._explained(Fail(error), None, b""))
+            await self._do_and_close(self._translated(Fail(error), None, b""))
         except self._connector.lost_errors as error:
             await self._lost(error)
         else:
@@ -201,39 +224,44 @@ class _BaseSubscription(Generic[_R]):
             self._protocol.close()
             action = Fail(error)
         else:
-            action = self._protocol.connection_lost(error, now=self._connector.time())
-            action = self._explained(action, None, b"")
+            action = self._protocol.connection_lost(error, now=self._waiter.time())
+            action = self._translated(action, None, b"")
         await self._do_and_close(action)
 
-    def _explained(self, action: Action, response: _R | None, body: bytes) -> Action:
+    def _translated(self, action: Action, judged: Body[_R] | None, start: bytes) -> Action:
         """Return an action with the errors of the core in terms of the adapter."""
-        if isinstance(action, Wait) and response is not None:
-            error = self._connector.refusal(str(action.error), response, body)
-            return Wait(action.seconds, error)
+        if isinstance(action, Wait) and judged is not None:
+            return Wait(action.seconds, judged.sse_error(str(action.error), start))
         if not isinstance(action, Fail):
             return action
         message, cause = str(action.error), action.error.__cause__
         if isinstance(action.error, EventTooLarge):
             message, cause = f"event stream refused: {message}", action.error
         elif isinstance(action.error, RetriesExhausted):
-            if response is not None:
-                cause = self._connector.refusal(str(cause), response, body)
+            if judged is not None:
+                cause = judged.sse_error(str(cause), start)
             if cause is not None:
                 message += f"; the last one: {cause}"
-        elif response is None:
+        elif judged is None:
             return action  # an error of the client's own
         else:
-            if body:
-                message += f"; the body begins {body.decode('utf-8', 'replace')!r}"
-        error = self._connector.refusal(message, response, body)
+            message = explained(message, start)
+        error = self._sse_error(message, judged, start)
         error.__cause__ = cause
         return Fail(error)
+
+    def _sse_error(self, message: str, judged: Body[_R] | None, start: bytes) -> SSEError:
+        if judged is not None:
+            return judged.sse_error(message, start)
+        if self._body is not None:
+            return self._body.sse_error(message, None)
+        return self._connector.sse_error(message)
 
     async def _do_and_close(self, action: Action) -> None:
         # In this order: closing may be cancelled.
         self._do(action)
         if not isinstance(action, Open):
-            await self._connector.close()
+            await self._close_body()
 
     def _do(self, action: Action) -> None:
         self._action = action
@@ -241,7 +269,10 @@ class _BaseSubscription(Generic[_R]):
         if isinstance(action, Open):
             self._logger.info("%s: open", self._name)
         elif isinstance(action, Wait):
-            level, why = (20, "ended") if action.error is None else (30, _named(action.error))
+            if action.error is None:
+                level, why = logging.INFO, "ended"
+            else:
+                level, why = logging.WARNING, _named(action.error)
             self._logger.log(
                 level, "%s: %s; connecting again in %.2f s", self._name, why, action.seconds
             )
@@ -259,16 +290,26 @@ class _BaseSubscription(Generic[_R]):
             if self._protocol.state is not ReadyState.CLOSED:
                 self._do(self._protocol.close())
         finally:  # on_state may raise
-            await self._connector.close()
+            await self._waiter.close()
+            await self._close_body()
+
+    async def _close_body(self) -> None:
+        body, self._body, self._chunks = self._body, None, None
+        if body is not None:
+            await body.close()
 
     def _begin_closing(self) -> None:
         self._is_closing = True
         self._events.clear()
+        self._waiter.interrupt()
         self._connector.interrupt()
+        body = self._body
+        if body is not None:
+            body.interrupt()
 
 
 class Subscription(_BaseSubscription[_R]):
-    """Iterator of the events of a stream, over as many connections as it takes. See `subscribe`.
+    """Iterator over the events of a stream, over as many connections as it takes. See `subscribe`.
 
     The first connection is made when iterating starts.
     """
@@ -282,22 +323,22 @@ class Subscription(_BaseSubscription[_R]):
                 return self._events.popleft()
             except IndexError:  # none there, or no more: another thread may close it at any time
                 pass
-            _run(self._advance())
+            run(self._advance())
             if not self._events:
                 raise StopIteration
 
     def close(self) -> None:
-        """End it: the connection is closed, a wait is over, iterating stops.
+        """Stop for good: the connection is closed, a wait is over, iterating ends.
 
         May be called at any time, again, and from another thread.
         """
         self._begin_closing()
         if not self._is_in_use:
-            _run(self._stop())
+            run(self._stop())
 
 
 class AsyncSubscription(_BaseSubscription[_R]):
-    """Asynchronous iterator of the events of a stream, as `Subscription`. See `asubscribe`."""
+    """Asynchronous iterator over the events of a stream, as `Subscription`. See `asubscribe`."""
 
     def __aiter__(self) -> AsyncSubscription[_R]:
         return self
@@ -310,24 +351,16 @@ class AsyncSubscription(_BaseSubscription[_R]):
         return self._events.popleft()
 
     async def aclose(self) -> None:
-        """End it: the connection is closed, a wait is over, iterating stops.
+        """Stop for good: the connection is closed, a wait is over, iterating ends.
 
         May be called at any time, again, and from another task of the same event loop.
         """
         self._begin_closing()
-        if self._is_in_use:
-            await self._connector.close()  # for a read to end; the reader does the rest
+        if self._is_in_use:  # the reader does the rest
+            await self._waiter.close()
+            await self._close_body()
         else:
             await self._stop()
-
-
-def _run(coroutine: Coroutine[None, None, None]) -> None:
-    """Run a coroutine that never suspends."""
-    try:
-        coroutine.send(None)
-    except StopIteration:
-        return
-    raise AssertionError("a sync connector suspended")
 
 
 def _named(error: BaseException) -> str:

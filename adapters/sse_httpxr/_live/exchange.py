@@ -6,22 +6,21 @@ once, for sync and async: a coroutine over a `Wire`, which does the I/O. A sync 
 
 from __future__ import annotations
 
-import urllib.request
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import httpxr
 
-from sse_proto._response import why_no_event_stream
+from sse_proto import why_no_event_stream
 
-from ._compat import content_type_of, cookie_jar, event_hooks, extensions_of
+from .compat import content_type_of, event_hooks, extensions_of
+from .cookies import keep_cookies, set_cookies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from http.client import HTTPResponse
+    from collections.abc import Callable
 
-    from ._compat import AnyClient
+    from .compat import AnyClient
 
-__all__ = ["Wire", "exchange", "set_cookies"]
+__all__ = ["Wire", "exchange"]
 
 MAX_REDIRECTS: Final = 20  # as the Fetch Standard, and httpx
 
@@ -109,9 +108,7 @@ async def _send(
         await _call_hooks(wire, client, "request", request)
         response = await wire.send(request)
         try:
-            cookie_jar(client).extract_cookies(
-                cast("HTTPResponse", _CookieResponse(response)), _CookieRequest(request)
-            )
+            keep_cookies(response, request, client)
             await _call_hooks(wire, client, "response", response)
             following = _redirect(request, response) if follow_redirects else None
             if following is None:
@@ -221,38 +218,3 @@ class _AuthFlow:
 def _is_overridden(auth: object, name: str) -> bool:
     method = getattr(type(auth), name, None)
     return method is not None and method is not getattr(httpxr.Auth, name, None)
-
-
-# Cookies. httpxr keeps them in a cookie jar of the standard library, but it stores each for any
-# domain, and sends each to any host; so here the jar does both itself.
-
-
-def set_cookies(request: httpxr.Request, client: AnyClient, more: Mapping[str, str]) -> None:
-    """Give a request the client's cookies for its URL, and some of its own."""
-    jar_request = _CookieRequest(request)
-    cookie_jar(client).add_cookie_header(jar_request)
-    cookies = [f"{name}={value}" for name, value in more.items()]
-    if (from_jar := jar_request.get_header("Cookie")) is not None:
-        cookies.insert(0, from_jar)
-    if cookies:
-        request.headers["cookie"] = "; ".join(cookies)
-
-
-class _CookieRequest(urllib.request.Request):
-    """A request as `http.cookiejar` wants to see it."""
-
-    def __init__(self, request: httpxr.Request) -> None:
-        super().__init__(str(request.url), method=request.method)
-
-
-class _CookieResponse:
-    """A response as `http.cookiejar` wants to see it."""
-
-    def __init__(self, response: httpxr.Response) -> None:
-        self._response = response
-
-    def info(self) -> _CookieResponse:
-        return self
-
-    def get_all(self, name: str, default: list[str]) -> list[str]:
-        return self._response.headers.get_list(name) or default

@@ -3,7 +3,7 @@
 The module that knows httpxr's faults, with those that it is made of. httpxr's sync transport reads
 a body whole; so a sync client is asked only for the request, which then goes over httpxr's async
 transport, driven in the calling thread. httpxr's timeouts are one deadline for the whole stream; so
-it is told of none, and the waiting is watched here. Cancelling what httpxr's async client does may
+it is told of none, and the timeouts is watched here. Cancelling what httpxr's async client does may
 leak the connection; so its transport is called directly.
 """
 
@@ -16,23 +16,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import httpxr
 
-from . import _compat
-from ._chunks import AsyncChunks, SyncChunks, stream_closed
-from ._exchange import exchange
-from ._loop import PrivateLoop
-from ._request import UNSET, acapture, capture
-from ._transports import TLS_HINT, async_counterpart, explicit_transport, send_live
+from . import compat
+from .chunks import AsyncChunks, SyncChunks, stream_closed
+from .exchange import exchange
+from .loop import PrivateLoop
+from .request import acapture, capture
+from .transports import TLS_HINT, async_counterpart, explicit_transport, send_live
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from typing_extensions import Unpack
-
-    from ._compat import AnyClient, AsyncTransport
-    from ._request import LiveOptions
+    from .._options import RequestOptions
+    from .compat import AnyClient, AsyncTransport
 
 __all__ = [
-    "Interrupt",
+    "Abort",
     "aclose_response",
     "aopen_live",
     "check_client",
@@ -41,7 +39,7 @@ __all__ = [
 ]
 
 
-class Interrupt:
+class Abort:
     """Lets another thread end the opening of a stream; the opening raises `httpxr.StreamClosed`."""
 
     def __init__(self) -> None:
@@ -60,22 +58,21 @@ def open_live(
     client: httpxr.Client,
     method: str,
     url: httpxr.URL | str,
-    *,
-    interrupt: Interrupt | None = None,
-    **options: Unpack[LiveOptions],
+    options: RequestOptions,
+    abort: Abort | None = None,
 ) -> httpxr.Response:
     """Send a request for sync code; return the response as soon as its headers are there."""
     check_client(client, httpxr.Client, "connect_sse", "aconnect_sse")
-    waiting = _Waiting.of(client, options["timeout"])
-    request = capture(client, method, url, options, waiting.pool)
-    wire = _SyncWire(client, options["transport"], waiting, interrupt or Interrupt())
+    timeouts = _Timeouts.of(client, options)
+    request = capture(client, method, url, options, timeouts.pool)
+    wire = _SyncWire(client, options.get("transport"), timeouts, abort or Abort())
     # The wire blocks where an async one would suspend, so that this runs to its end.
     coroutine = exchange(
         wire,
         client,
         request,
-        client.auth if options["auth"] is UNSET else options["auth"],
-        follow_redirects=options["follow_redirects"],
+        options.get("auth", client.auth),
+        follow_redirects=options.get("follow_redirects", True),
     )
     try:
         coroutine.send(None)
@@ -86,20 +83,20 @@ def open_live(
 
 
 async def aopen_live(
-    client: httpxr.AsyncClient, method: str, url: httpxr.URL | str, **options: Unpack[LiveOptions]
+    client: httpxr.AsyncClient, method: str, url: httpxr.URL | str, options: RequestOptions
 ) -> httpxr.Response:
     """Send a request on asyncio; return the response as soon as its headers are there."""
     check_client(client, httpxr.AsyncClient, "aconnect_sse", "connect_sse")
     if asyncio._get_running_loop() is None:
         raise RuntimeError("aconnect_sse() needs asyncio: httpxr's async client works on no other")
-    waiting = _Waiting.of(client, options["timeout"])
-    request = await acapture(client, method, url, options, waiting.pool)
+    timeouts = _Timeouts.of(client, options)
+    request = await acapture(client, method, url, options, timeouts.pool)
     return await exchange(
-        _AsyncWire(client, options["transport"], waiting),
+        _AsyncWire(client, options.get("transport"), timeouts),
         client,
         request,
-        client.auth if options["auth"] is UNSET else options["auth"],
-        follow_redirects=options["follow_redirects"],
+        options.get("auth", client.auth),
+        follow_redirects=options.get("follow_redirects", True),
     )
 
 
@@ -110,7 +107,7 @@ def check_client(client: object, expected: type, function: str, other: str) -> N
         raise TypeError(f"{function}() takes an httpxr.{expected.__name__}, not {kind}{hint}")
 
 
-class _Waiting(NamedTuple):
+class _Timeouts(NamedTuple):
     """How long to wait for what, in seconds; ``None``: without end."""
 
     open: float | None
@@ -122,10 +119,9 @@ class _Waiting(NamedTuple):
     """The exception when the first of these is over."""
 
     @classmethod
-    def of(cls, client: AnyClient, timeout: Any) -> _Waiting:
-        """Return what a ``timeout`` argument means, or else the client's own."""
-        if timeout is UNSET:
-            timeout = client.timeout
+    def of(cls, client: AnyClient, options: RequestOptions) -> _Timeouts:
+        """Return what the option ``timeout`` means, or else the client's own."""
+        timeout: Any = options.get("timeout", client.timeout)
         if timeout is not None and not isinstance(timeout, (httpxr.Timeout, int, float, tuple)):
             # httpxr would take it for no timeout.
             expected = "seconds, an httpxr.Timeout, a tuple or None"
@@ -147,32 +143,32 @@ class _SyncWire:
     is_async = False
 
     def __init__(
-        self, client: httpxr.Client, transport: object, waiting: _Waiting, interrupt: Interrupt
+        self, client: httpxr.Client, transport: object, timeouts: _Timeouts, abort: Abort
     ) -> None:
         self._client = client
         self._transport = transport
-        self._waiting = waiting
-        self._interrupt = interrupt
+        self._timeouts = timeouts
+        self._abort = abort
         self._loop = PrivateLoop()
 
     async def send(self, request: httpxr.Request) -> httpxr.Response:
-        transport = _compat.client_transport(self._client, request.url)
+        transport = compat.client_transport(self._client, request.url)
         if self._transport is not None:
             transport = explicit_transport(self._transport, request.url)
-        elif _compat.is_sync_network_transport(transport):
+        elif compat.is_sync_network_transport(transport):
             transport = async_counterpart(self._client, transport, request.url)
-        if _compat.is_network_transport(transport):
+        if compat.is_network_transport(transport):
             response = self._send_live(transport, request)
-        elif _compat.is_sync_transport(transport):
+        elif compat.is_sync_transport(transport):
             response = transport.handle_request(request)
         else:
             raise TypeError(f"{type(transport).__name__} has no handle_request()")
-        if _compat.is_httpxr_source(response.stream):
+        if compat.is_httpxr_source(response.stream):
             stream = SyncChunks(
-                _compat.take_source(response),
+                compat.take_source(response),
                 request=request,
                 loop=self._loop,
-                idle_timeout=self._waiting.idle,
+                idle_timeout=self._timeouts.idle,
             )
             return _with_stream(response, stream, request)
         response.request = request
@@ -184,20 +180,20 @@ class _SyncWire:
         def start() -> asyncio.Task[httpxr.Response]:
             nonlocal task
             task = task or self._loop.create_task(send_live(transport, request))
-            self._interrupt.cancel = partial(self._loop.call_soon_threadsafe, task.cancel)
-            if self._interrupt.is_set:  # before there was anything to cancel
+            self._abort.cancel = partial(self._loop.call_soon_threadsafe, task.cancel)
+            if self._abort.is_set:  # before there was anything to cancel
                 task.cancel()
             return task
 
         try:
-            future = self._loop.run(start, self._waiting.open)
+            future = self._loop.run(start, self._timeouts.open)
             if not future.done():
-                raise self._waiting.over(request)
+                raise self._timeouts.over(request)
         except BaseException:
             self._loop.run_and_cancel(start)  # closes the connection
             raise
         finally:
-            self._interrupt.cancel = None
+            self._abort.cancel = None
         try:
             return future.result()
         except asyncio.CancelledError:
@@ -222,30 +218,30 @@ class _AsyncWire:
 
     is_async = True
 
-    def __init__(self, client: httpxr.AsyncClient, transport: object, waiting: _Waiting) -> None:
+    def __init__(self, client: httpxr.AsyncClient, transport: object, timeouts: _Timeouts) -> None:
         self._client = client
         self._transport = transport
-        self._waiting = waiting
+        self._timeouts = timeouts
 
     async def send(self, request: httpxr.Request) -> httpxr.Response:
         if self._transport is None:
-            transport = _compat.client_transport(self._client, request.url)
+            transport = compat.client_transport(self._client, request.url)
         else:
             transport = explicit_transport(self._transport, request.url)
         sending: Awaitable[httpxr.Response]
-        if _compat.is_network_transport(transport):
+        if compat.is_network_transport(transport):
             sending = send_live(transport, request)
-        elif _compat.is_async_transport(transport):
+        elif compat.is_async_transport(transport):
             sending = transport.handle_async_request(request)
         else:
             raise TypeError(f"{type(transport).__name__} has no handle_async_request()")
         try:
-            response = await asyncio.wait_for(sending, self._waiting.open)
+            response = await asyncio.wait_for(sending, self._timeouts.open)
         except asyncio.TimeoutError:
-            raise self._waiting.over(request) from None
-        if _compat.is_httpxr_source(response.stream):
+            raise self._timeouts.over(request) from None
+        if compat.is_httpxr_source(response.stream):
             stream = AsyncChunks(
-                _compat.take_source(response), request=request, idle_timeout=self._waiting.idle
+                compat.take_source(response), request=request, idle_timeout=self._timeouts.idle
             )
             return _with_stream(response, stream, request)
         response.request = request

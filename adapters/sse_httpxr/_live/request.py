@@ -7,44 +7,26 @@ it does wrongly is mended here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpxr
 
-from sse_proto._adapter.unset import UNSET
-
-from ._exchange import set_cookies
+from .cookies import set_cookies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._compat import AnyClient
+    from .._options import RequestOptions
+    from .compat import AnyClient
 
-__all__ = ["UNSET", "LiveOptions", "acapture", "capture", "whole_content"]
-
-
-class LiveOptions(TypedDict):
-    """The arguments of `connect_sse` that make the request; documented there."""
-
-    params: object
-    headers: object
-    cookies: Mapping[str, str] | None
-    content: object
-    data: object
-    files: object
-    json: object
-    auth: object
-    follow_redirects: bool
-    timeout: object
-    extensions: Mapping[str, Any] | None
-    transport: object
+__all__ = ["acapture", "capture", "whole_content"]
 
 
 def capture(
     client: httpxr.Client,
     method: str,
     url: httpxr.URL | str,
-    options: LiveOptions,
+    options: RequestOptions,
     pool: float | None,
 ) -> httpxr.Request:
     """Return the request that ``client.request`` would send, but for authentication and hooks.
@@ -63,7 +45,7 @@ async def acapture(
     client: httpxr.AsyncClient,
     method: str,
     url: httpxr.URL | str,
-    options: LiveOptions,
+    options: RequestOptions,
     pool: float | None,
 ) -> httpxr.Request:
     """Return the request of an async client, as `capture`."""
@@ -91,21 +73,22 @@ class _Capture:
     sync_auth_flow = async_auth_flow = auth_flow
 
 
-def _arguments(options: LiveOptions, pool: float | None) -> dict[str, Any]:
+def _arguments(options: RequestOptions, pool: float | None) -> dict[str, Any]:
     """Return the arguments of ``client.request``."""
-    headers = httpxr.Headers(options["headers"] or ())  # type: ignore[arg-type]  # as httpxr has it
-    for name, value in (("accept", "text/event-stream"), ("cache-control", "no-store")):
-        headers.setdefault(name, value)
+    headers = httpxr.Headers(options.get("headers") or ())
+    for name, default in (("accept", "text/event-stream"), ("cache-control", "no-store")):
+        headers.setdefault(name, default)
     arguments: dict[str, Any] = {
         "headers": headers,
         # No deadline: httpxr would count the whole stream.
         "timeout": httpxr.Timeout(None, pool=pool),
     }
-    for name in ("params", "data", "files", "json", "extensions"):
-        if (value := options[name]) is not None:  # type: ignore[literal-required]  # they are its keys
-            arguments[name] = value
-    if options["content"] is not None:
-        arguments["content"] = whole_content(options["content"])
+    given: Mapping[str, object] = options
+    for key in ("params", "data", "files", "json", "extensions"):
+        if (value := given.get(key)) is not None:
+            arguments[key] = value
+    if (body := options.get("content")) is not None:
+        arguments["content"] = whole_content(body)
     return arguments
 
 
@@ -121,14 +104,16 @@ def whole_content(content: object) -> bytes | str:
     return b"".join(cast("Iterable[bytes]", content))
 
 
-def _completed(request: httpxr.Request, client: AnyClient, options: LiveOptions) -> httpxr.Request:
+def _completed(
+    request: httpxr.Request, client: AnyClient, options: RequestOptions
+) -> httpxr.Request:
     """Do to a captured request what httpxr does wrongly."""
     if request.url.userinfo:
         # It is in the Authorization header by now, and would be added a second time.
         request.url = request.url.copy_with(userinfo=b"")  # type: ignore[call-arg]  # not in its stubs
-    headers = httpxr.Headers(options["headers"] or ())  # type: ignore[arg-type]  # as above
+    headers = httpxr.Headers(options.get("headers") or ())
     if "cookie" not in headers and "cookie" not in client.headers:
         if "cookie" in request.headers:
             del request.headers["cookie"]
-        set_cookies(request, client, options["cookies"] or {})
+        set_cookies(request, client, options.get("cookies") or {})
     return request

@@ -28,11 +28,8 @@ from typing import Any, Final
 import httpxr
 
 import sse_proto
+from sse_httpxr import aconnect_sse, aiter_json, connect_sse, iter_json, subscribe
 from sse_proto import Action, ReconnectPolicy, ServerSentEvent, Stop, Wait
-
-from ._api import aconnect_sse, connect_sse
-from ._json import aiter_json, iter_json
-from ._subscribe import subscribe
 
 __all__ = ["run", "versions"]
 

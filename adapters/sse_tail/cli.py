@@ -1,4 +1,4 @@
-"""The command line: events as they arrive. ``sse-tail URL``, or ``python -m sse_httpxr URL``."""
+"""The command line: events as they arrive. ``sse-tail URL``, or ``python -m sse_tail URL``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import httpxr
 
+from sse_httpxr import SSEError, subscribe
 from sse_proto import Action, Open, ReconnectPolicy, Stop, Wait, encode
 
-from . import _demo
-from ._errors import SSEError
-from ._subscribe import subscribe
+from . import demo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cast("TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
     try:
         if options.demo:
-            _demo.run(fast=options.fast)
+            demo.run(fast=options.fast)
         else:
             _tail(options, _request(parser, options))
     except KeyboardInterrupt:
@@ -106,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add("url", nargs="?", metavar="URL", help="where the stream is: http:// or https://")
     add("--demo", action="store_true", help="show the live streams of a server of its own")
     add("--fast", action="store_true", help=argparse.SUPPRESS)
-    add("--version", action="version", version=_demo.versions())
+    add("--version", action="version", version=demo.versions())
     add("-v", "--verbose", action="store_true", help="say on stderr what the connection does")
 
     group = parser.add_argument_group("the request")

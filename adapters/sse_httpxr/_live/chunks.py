@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import httpxr
 
-from . import _process
-from ._compat import is_httpxr_source
-from ._wait import Wait
+from . import process
+from .borrowed import BorrowedFuture
+from .compat import is_httpxr_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ._compat import LiveSource
-    from ._loop import PrivateLoop
+    from .compat import LiveSource
+    from .loop import PrivateLoop
 
 __all__ = ["AsyncChunks", "SyncChunks", "is_being_cancelled", "stream_closed"]
 
@@ -65,7 +65,7 @@ class SyncChunks(httpxr.SyncByteStream):
         self._loop = loop
         self.idle_timeout = idle_timeout
         """May be set between reads."""
-        _process.register(self)
+        process.register(self)
 
     def __iter__(self) -> SyncChunks:
         return self
@@ -108,18 +108,6 @@ class SyncChunks(httpxr.SyncByteStream):
             self._pending = self._source.__anext__()
         return self._pending
 
-    def read_start(self, size: int, seconds: float) -> bytes:
-        """Return at least ``size`` bytes, or what has come by the end, an error or the time."""
-        body = b""
-        deadline = time.monotonic() + seconds
-        while len(body) < size:
-            self.idle_timeout = max(0.0, deadline - time.monotonic())
-            try:
-                body += next(self)
-            except (StopIteration, httpxr.HTTPError):
-                break
-        return body
-
     def close(self) -> None:
         """Close the connection, at once. May be called again, also while another thread reads."""
         if self._source is None:
@@ -128,15 +116,15 @@ class SyncChunks(httpxr.SyncByteStream):
             self._loop.call_soon_threadsafe(self._pending.cancel)
         else:
             self._loop.run_and_cancel(self._read)
-        _process.note_cancellation()
+        process.note_cancellation()
         self._pending = None
         self._source = None
 
-    def abandon(self) -> None:
+    def close_at_exit(self) -> None:
         self._loop.ends_with_process = True
         self.close()
 
-    def disown(self) -> object:
+    def forget_after_fork(self) -> object:
         kept = (self._source, self._pending)
         self._source = self._pending = None
         return kept
@@ -180,13 +168,13 @@ class AsyncChunks(httpxr.AsyncByteStream):
         self._request = request
         self.idle_timeout = idle_timeout
         """May be set between reads."""
-        self._wait = Wait()
+        self._wait = BorrowedFuture()
         # One timer for many reads: it is armed again only when it has gone off.
         self._timer: asyncio.TimerHandle | None = None
         # Where it was first read, and whether that has ended for good.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ends_with_process = False
-        _process.register(self)
+        process.register(self)
 
     def __aiter__(self) -> AsyncChunks:
         return self
@@ -284,18 +272,6 @@ class AsyncChunks(httpxr.AsyncByteStream):
             self._timer.cancel()
             self._timer = None
 
-    async def read_start(self, size: int, seconds: float) -> bytes:
-        """As `SyncChunks.read_start`."""
-        body = b""
-        deadline = time.monotonic() + seconds
-        while len(body) < size:
-            self.idle_timeout = max(0.0, deadline - time.monotonic())
-            try:
-                body += await self.__anext__()
-            except (StopAsyncIteration, httpxr.HTTPError):
-                break
-        return body
-
     async def aclose(self) -> None:
         """Close the connection, at once. May be called again, also while another task reads."""
         source = self._source if isinstance(self._source, _TaskSource) else None
@@ -315,7 +291,7 @@ class AsyncChunks(httpxr.AsyncByteStream):
         self._forget()
         if pending is None:
             return False
-        _process.note_cancellation()
+        process.note_cancellation()
         loop = pending.get_loop()
         try:
             if asyncio._get_running_loop() is loop:
@@ -329,20 +305,20 @@ class AsyncChunks(httpxr.AsyncByteStream):
             pass
         return True
 
-    def abandon(self) -> None:
-        def abandon() -> None:
+    def close_at_exit(self) -> None:
+        def close_at_exit() -> None:
             self._ends_with_process = True
             self._wait.forget_and_cancel()
             self._close()
 
-        _process.note_cancellation()
+        process.note_cancellation()
         try:
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(abandon)
+                self._loop.call_soon_threadsafe(close_at_exit)
         except RuntimeError:  # it is closed
             pass
 
-    def disown(self) -> object:
+    def forget_after_fork(self) -> object:
         kept = (self._source, self._pending)
         self._source = self._pending = None
         return kept
@@ -378,7 +354,7 @@ def is_being_cancelled() -> bool:
 
 
 def stream_closed() -> Exception:
-    _process.check_fork()
+    process.check_fork()
     return httpxr.StreamClosed("the event stream was closed before its end")
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import httpxr
 
-from . import _compat, _process
-from ._compat import AsyncTransport
+from . import compat, process
+from .compat import AsyncTransport
 
 __all__ = ["TLS_HINT", "async_counterpart", "explicit_transport", "send_live"]
 
@@ -32,9 +32,9 @@ def explicit_transport(transport: object, url: httpxr.URL) -> object:
         TypeError: It is none that streams.
     """
     if isinstance(transport, httpxr.AsyncClient):
-        transport = _compat.client_transport(transport, url)
-    if _compat.is_sync_network_transport(transport) or not (
-        _compat.is_async_transport(transport) or _compat.is_sync_transport(transport)
+        transport = compat.client_transport(transport, url)
+    if compat.is_sync_network_transport(transport) or not (
+        compat.is_async_transport(transport) or compat.is_sync_transport(transport)
     ):
         raise TypeError(
             "transport must be an httpxr.AsyncHTTPTransport, or an httpxr.AsyncClient to use the"
@@ -49,8 +49,8 @@ def async_counterpart(client: httpxr.Client, transport: object, url: httpxr.URL)
     Raises:
         RuntimeError: It goes through a proxy that cannot be seen from here.
     """
-    if not _compat.has_proxy(transport) or _compat.is_from_environment(client, transport):
-        return _compat.client_transport(_default_client(trust_env=client.trust_env), url)
+    if not compat.has_proxy(transport) or compat.is_from_environment(client, transport):
+        return compat.client_transport(_default_client(trust_env=client.trust_env), url)
     raise RuntimeError(
         "this httpxr.Client has a proxy, which an event stream would bypass; pass it once more:"
         " connect_sse(..., transport=httpxr.AsyncHTTPTransport(proxy=...))"
@@ -81,20 +81,20 @@ async def send_live(transport: AsyncTransport, request: httpxr.Request) -> httpx
         httpxr.RequestError: As httpxr does, its ``request`` set.
         RuntimeError: This process was forked from one that had used httpxr's async transport.
     """
-    _process.check_fork()
-    _process.note_use()
+    process.check_fork()
+    process.note_use()
     try:
         # Caught here, and not in a coroutine that this one awaits: a tracer of CPython 3.11, such
         # as coverage or a debugger, would lose a frame each time.
         try:
-            await _marker().send(request, stream=True)
+            await _client_that_marks().send(request, stream=True)
         except _Marked as marked:
             request = marked.request
         else:
             raise AssertionError("httpxr sent a request that it should not")
         return await transport.handle_async_request(request)
     except httpxr.RequestError as error:
-        _process.note_cancellation()
+        process.note_cancellation()
         if type(error) is httpxr.NetworkError:
             if str(error).startswith("builder error"):  # nothing was sent
                 message = _unsendable(request, error)
@@ -104,7 +104,7 @@ async def send_live(transport: AsyncTransport, request: httpxr.Request) -> httpx
         error.request = request
         raise
     except asyncio.CancelledError:
-        _process.note_cancellation()
+        process.note_cancellation()
         raise
 
 
@@ -129,7 +129,7 @@ class _Marked(Exception):
         self.request = request  # pragma: no cover, on a thread of httpxr's, which nobody traces
 
 
-class _Tap(httpxr.AsyncBaseTransport):
+class _MarkingTransport(httpxr.AsyncBaseTransport):
     """Transport that does not send, but takes the request away."""
 
     # Not a coroutine function: Ctrl-C may come between the call and what would await it.
@@ -142,8 +142,8 @@ class _Tap(httpxr.AsyncBaseTransport):
 _marking_client: httpxr.AsyncClient | None = None
 
 
-def _marker() -> httpxr.AsyncClient:
+def _client_that_marks() -> httpxr.AsyncClient:
     global _marking_client
     if _marking_client is None:
-        _marking_client = httpxr.AsyncClient(transport=_Tap())
+        _marking_client = httpxr.AsyncClient(transport=_MarkingTransport())
     return _marking_client

@@ -3,50 +3,78 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from sse_proto import EventTooLarge, SSEDecoder
-from sse_proto._response import media_type, why_no_json_stream
+from sse_proto import EventTooLarge, SSEDecoder, media_type
+
+from ._errors import content_type_of
+from ._reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sse_proto import ServerSentEvent
 
-    from .reading import Decoder, Reader
+    from ._body import Body
 
-__all__ = ["AsyncJsonItems", "JsonItems", "data_of", "json_reader"]
-
-_R = TypeVar("_R")
-_T = TypeVar("_T")
+__all__ = [
+    "AsyncJsonItems",
+    "JsonItems",
+    "async_json_items",
+    "data_of",
+    "json_items",
+    "why_no_json_stream",
+]
 
 _DONE: Final = "[DONE]"  # what chat APIs send in place of a last object
 _MAX_LINE_SIZE: Final = 16 * 1024 * 1024  # bytes, as events are limited
 
 
-def json_reader(
-    reader: Callable[[_R, Decoder[Any], Callable[[int, str], str | None]], Reader[_R, Any]],
-    response: _R,
-    content_type: str,
-) -> tuple[Reader[_R, Any], Callable[[Any], str]]:
-    """Return a reader of a response's JSON texts, as its content type has them."""
-    if media_type(content_type) == "text/event-stream":
-        return reader(response, SSEDecoder(), why_no_json_stream), data_of
-    return reader(response, _LineDecoder(), why_no_json_stream), str
+def json_items(body: Body[Any]) -> JsonItems:
+    """Return an iterator over the JSON texts in a sync body, as its content type has them."""
+    return JsonItems(*_reader(body))
+
+
+def async_json_items(body: Body[Any]) -> AsyncJsonItems:
+    """Return an iterator over the JSON texts in an asynchronous body."""
+    return AsyncJsonItems(*_reader(body))
+
+
+def _reader(body: Body[Any]) -> tuple[Reader[Any], Callable[[Any], str]]:
+    if media_type(content_type_of(body.headers)) == "text/event-stream":
+        return Reader(lambda _: body, SSEDecoder(), why_no_json_stream), data_of
+    return Reader(lambda _: body, _LineDecoder(), why_no_json_stream), str
 
 
 def data_of(event: ServerSentEvent) -> str:
     return event.data
 
 
-class JsonItems(Generic[_T]):
-    """Iterator of what a reader's items are as JSON, for sync code."""
+def why_no_json_stream(status_code: int, content_type: str) -> str | None:
+    """Say why a response has no JSON objects; ``None`` if it may have."""
+    found = f"status {status_code} with " + (
+        f"content type {content_type!r:.100}" if content_type else "no content type"
+    )
+    if not 200 <= status_code <= 299:
+        return f"expected a status of success, got {found}"
+    kind = media_type(content_type)
+    main_type, _, subtype = kind.partition("/")
+    if not (
+        (main_type == "application" and "json" in subtype)
+        or kind in ("text/event-stream", "text/plain")
+    ):
+        return f"expected an event stream or NDJSON, got {found}"
+    return None
 
-    def __init__(self, reader: Reader[Any, _T], text_of: Callable[[_T], str]) -> None:
+
+class JsonItems:
+    """Iterator over a reader's items, each parsed as JSON (sync)."""
+
+    def __init__(self, reader: Reader[Any], text_of: Callable[[Any], str]) -> None:
         self._reader = reader
         self._text_of = text_of
 
-    def __iter__(self) -> JsonItems[_T]:
+    def __iter__(self) -> JsonItems:
         return self
 
     def __next__(self) -> Any:
@@ -62,14 +90,14 @@ class JsonItems(Generic[_T]):
         self._reader.close()
 
 
-class AsyncJsonItems(Generic[_T]):
-    """Asynchronous iterator of what a reader's items are as JSON."""
+class AsyncJsonItems:
+    """Iterator over a reader's items, each parsed as JSON (asynchronous)."""
 
-    def __init__(self, reader: Reader[Any, _T], text_of: Callable[[_T], str]) -> None:
+    def __init__(self, reader: Reader[Any], text_of: Callable[[Any], str]) -> None:
         self._reader = reader
         self._text_of = text_of
 
-    def __aiter__(self) -> AsyncJsonItems[_T]:
+    def __aiter__(self) -> AsyncJsonItems:
         return self
 
     async def __anext__(self) -> Any:

@@ -1,0 +1,36 @@
+"""What adapters are made of: an HTTP client's responses in, events out. No I/O of its own.
+
+An adapter says how its client opens a request, and what a response is as a `Body`; the kit makes of
+that `EventSource`, JSON items and subscriptions, sync and asynchronous.
+"""
+
+from ._body import Body
+from ._errors import SSEError
+from ._json import AsyncJsonItems, JsonItems, async_json_items, json_items
+from ._options import ConnectOptions, SubscribeOptions, part
+from ._reading import AsyncItems, Items
+from ._source import EventSource
+from ._subscription import AsyncSubscription, Connector, Subscription
+from ._waiting import AsyncioWaiter, Interrupted, SyncWaiter, Waiter
+
+__all__ = [
+    "AsyncItems",
+    "AsyncJsonItems",
+    "AsyncSubscription",
+    "AsyncioWaiter",
+    "Body",
+    "ConnectOptions",
+    "Connector",
+    "EventSource",
+    "Interrupted",
+    "Items",
+    "JsonItems",
+    "SSEError",
+    "SubscribeOptions",
+    "Subscription",
+    "SyncWaiter",
+    "Waiter",
+    "async_json_items",
+    "json_items",
+    "part",
+]

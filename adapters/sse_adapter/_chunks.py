@@ -1,0 +1,71 @@
+"""The chunks of a body, as the decoder gets them: none that comes too late."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._body import Body
+
+__all__ = ["Chunks"]
+
+_START_SIZE: Final = 1024
+"""Bytes of a refused body that are read: enough for a message of the server's."""
+_START_SECONDS: Final = 1.0
+"""The longest wait for these, where a wait can be bounded."""
+
+
+class Chunks:
+    """The chunks of a body.
+
+    Args:
+        body: Where they come from.
+        monotonic: The clock, in seconds.
+    """
+
+    def __init__(self, body: Body[Any], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._body: Final = body
+        self._monotonic: Final = monotonic
+        # Since when reads wait for the next chunk. A read that is cancelled does not change it; so
+        # a server's silence is seen also by those who poll.
+        self._silent_since: float | None = None
+
+    async def read(self, idle_timeout: float | None) -> bytes | None:
+        """Return the next chunk; ``None`` at the end of the body.
+
+        Args:
+            idle_timeout: Seconds of silence after which the read fails; ``None``: never.
+
+        Raises:
+            Exception: As `Body.read`, and `Body.timeout_error` in the place of TimeoutError.
+        """
+        if idle_timeout is None:
+            return await self._body.read(None)
+        now = self._monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+        try:
+            chunk = await self._body.read(max(0.0, self._silent_since + idle_timeout - now))
+        except TimeoutError:
+            self._silent_since = None
+            message = f"no byte from the server for {idle_timeout} s"
+            raise self._body.timeout_error(message) from None
+        self._silent_since = None
+        return chunk
+
+    async def start(self) -> bytes:
+        """Return the start of a body that is refused, or what came of it in a short time."""
+        start = b""
+        deadline = time.monotonic() + _START_SECONDS
+        while len(start) < _START_SIZE and (left := deadline - time.monotonic()) > 0:
+            try:
+                chunk = await self._body.read(min(left, self._body.idle_timeout or left))
+            except Exception:  # whatever it is, the response is refused for another reason
+                break
+            if chunk is None:
+                break
+            start += chunk
+        return start[:_START_SIZE]

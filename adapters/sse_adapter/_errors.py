@@ -1,0 +1,47 @@
+"""The error of the adapters: a response that is no event stream, or one beyond the limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sse_proto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["SSEError"]
+
+
+class SSEError(sse_proto.SSEError):
+    """The response is no event stream, or one that is beyond the decoder's limits.
+
+    Each adapter raises a class of its own that is this one, and an error of its client's as well.
+
+    Attributes:
+        status_code: The response's status; ``None`` where no response was judged.
+        headers: Its header fields as pairs of name and value, as they came.
+        content_type: Its ``Content-Type``; ``""`` where there was none.
+        body: Up to the first 1,024 bytes of its body, as text.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        body: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.headers = list(headers)
+        self.content_type = content_type_of(self.headers)
+        self.body = body
+
+
+def content_type_of(headers: Iterable[tuple[str, str]]) -> str:
+    """Return the value of ``Content-Type``; ``""`` where there is none.
+
+    Of several fields the values are joined, as RFC 9110, 5.3, has it.
+    """
+    return ", ".join(value for name, value in headers if name.lower() == "content-type")

@@ -1,0 +1,74 @@
+"""The options that every adapter takes, beside those of its client's requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
+
+from sse_proto import Action, ReconnectPolicy, SSEDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sse_proto import DecoderFactory
+
+__all__ = ["ConnectOptions", "SubscribeOptions", "part"]
+
+_Own = TypeVar("_Own")
+_Request = TypeVar("_Request")
+
+
+class ConnectOptions(TypedDict, total=False):
+    """What ``connect_sse`` and ``aconnect_sse`` take beside the request's options."""
+
+    decoder: SSEDecoder | None
+    """A new decoder, for limits and options, or with a ``last_event_id``."""
+
+
+class SubscribeOptions(TypedDict, total=False):
+    """What ``subscribe`` and ``asubscribe`` take beside the request's options."""
+
+    reconnect: ReconnectPolicy | None
+    """When to connect again, and when to give up. ``None``: never."""
+
+    idle_timeout: float | None
+    """Seconds without any byte (comments count) after which a connection counts as lost. ``None``:
+    never. Default: the ``read`` part of ``timeout`` if that is given, else never; the client's own
+    timeouts are made for answers that end."""
+
+    last_event_id: str | None
+    """The last event ID to begin with. Default: the header ``Last-Event-ID`` in ``headers``, if it
+    is there."""
+
+    on_state: Callable[[Action], object] | None
+    """Called with what happens, as `sse_proto.Open`, `sse_proto.Wait` (the connection was lost, or
+    none could be made), `sse_proto.Stop` or `sse_proto.Fail`; in the thread or task that iterates.
+    What it raises ends the stream, and is raised there."""
+
+    decoder: DecoderFactory
+    """Makes each connection's decoder, called with ``last_event_id=``: for example
+    ``functools.partial(SSEDecoder, max_event_size=4096)``."""
+
+
+def part(
+    caller: str, options: Mapping[str, object], own: type[_Own], request: type[_Request]
+) -> tuple[_Own, _Request]:
+    """Part a call's options in those of the kit and those of the request.
+
+    Args:
+        caller: The function's name, for the error.
+        options: What it was called with.
+        own, request: The two, as the TypedDict that has them.
+
+    Raises:
+        TypeError: There is an option that neither has.
+    """
+    mine: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for name, value in options.items():
+        if name in own.__annotations__:
+            mine[name] = value
+        elif name in request.__annotations__:
+            others[name] = value
+        else:
+            raise TypeError(f"{caller}() got an unexpected keyword argument {name!r}")
+    return cast("_Own", mine), cast("_Request", others)

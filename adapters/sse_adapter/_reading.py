@@ -1,0 +1,196 @@
+"""Reading a response through a decoder: chunks in, items out, sync and async.
+
+All state is here and not in the iterators that are handed out; so a loop that was left, timed out
+or cancelled can be followed by another one, which goes on where it ended.
+
+A byte's way: `Body.read`, `Chunks.read`, the decoder's ``feed``, ``items``, the user's loop.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from sse_proto import EventTooLarge
+
+from ._body import run
+from ._chunks import Chunks
+from ._errors import content_type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from ._body import Body
+
+__all__ = ["AsyncItems", "Decoder", "Items", "Reader"]
+
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
+
+
+class Decoder(Protocol[_T_co]):
+    """What turns chunks into items, as `sse_proto.SSEDecoder`."""
+
+    def feed(self, chunk: bytes, /) -> Iterable[_T_co]: ...
+
+    def close(self) -> Iterable[_T_co] | None: ...
+
+
+class Reader(Generic[_T]):
+    """The items of one response.
+
+    Args:
+        new_body: Returns the response's body, asynchronous or not as the argument says.
+        decoder: Gets the body's chunks.
+        objection: Called once when reading starts, with the response's status and content type:
+            why it is not what it should be, or ``None``.
+    """
+
+    def __init__(
+        self,
+        new_body: Callable[[bool], Body[Any]],
+        decoder: Decoder[_T],
+        objection: Callable[[int, str], str | None],
+    ) -> None:
+        self.items: deque[_T] = deque()
+        """Decoded, and not handed out so far."""
+        self._new_body = new_body
+        self._decoder = decoder
+        self._objection = objection
+        self._body: Body[Any] | None = None
+        self._chunks: Chunks | None = None  # of this body; None until the response was judged
+        self._is_over = False
+        self._error: Exception | None = None  # why it is over, unless the body came to its end
+        self._is_closed = False  # whether it is over because it was closed
+
+    def next(self) -> _T:
+        """Return the next item; raise StopIteration after the last, and as ``EventSource``."""
+        if not self.items:
+            run(self._fill(False))
+        if self.items:
+            return self.items.popleft()
+        raise StopIteration
+
+    async def anext(self) -> _T:
+        """Return the next item; raise StopAsyncIteration after the last, and as ``EventSource``."""
+        if not self.items:
+            await self._fill(True)
+        if self.items:
+            return self.items.popleft()
+        raise StopAsyncIteration
+
+    def end(self) -> None:
+        """Have no more items, whatever may follow."""
+        self._is_over = True
+        self.items.clear()
+
+    def close(self) -> None:
+        """Close the connection. May be called again."""
+        self._stop()
+        run(self._body_of(False).close())
+
+    async def aclose(self) -> None:
+        """Close the connection. May be called again, also while another task waits for an item."""
+        self._stop()
+        await self._body_of(True).close()
+
+    def _body_of(self, is_async: bool) -> Body[Any]:
+        """Return the body for the kind of loop that asks."""
+        if self._body is None or self._body.is_async is not is_async:
+            self._body = self._new_body(is_async)
+            self._chunks = None
+        return self._body
+
+    async def _fill(self, is_async: bool) -> None:
+        """Read until there are items, or never will be."""
+        body = self._body_of(is_async)
+        while not (self.items or self._is_over):
+            chunks = self._chunks or await self._judge(body)
+            try:
+                chunk = await chunks.read(body.idle_timeout)
+                if chunk is None:
+                    self._is_over = True
+                    self.items.extend(self._decoder.close() or ())
+                else:
+                    self.items.extend(self._decoder.feed(chunk))
+            except EventTooLarge as error:
+                if not self._is_over:
+                    await self._close(body)
+                raise self._fail(body.sse_error(f"event stream refused: {error}", None)) from error
+            except BaseException as error:
+                if not body.goes_on_after(error):
+                    if self._is_closed and isinstance(error, Exception):  # by another task
+                        raise body.closed_error() from error
+                    await self._close(body)
+                raise
+        if not self.items:
+            if self._error is not None:
+                raise self._error
+            if self._is_closed:
+                raise body.closed_error()
+
+    async def _judge(self, body: Body[Any]) -> Chunks:
+        """Return the chunks of a response that is what it should be."""
+        body.check()
+        chunks = Chunks(body)
+        objection = self._objection(body.status_code, content_type_of(body.headers))
+        if objection is not None:
+            start = await chunks.start()
+            await self._close(body)
+            raise self._fail(body.sse_error(explained(objection, start), start))
+        self._chunks = chunks
+        return chunks
+
+    async def _close(self, body: Body[Any]) -> None:
+        self._stop()
+        await body.close()
+
+    def _stop(self) -> None:
+        if not self._is_over:
+            self._is_over = self._is_closed = True
+
+    def _fail(self, error: Exception) -> Exception:
+        self._is_over = True
+        self._error = error
+        return error
+
+
+def explained(objection: str, start: bytes) -> str:
+    """Return why a response was refused, with what it says itself."""
+    return (
+        f"{objection}; the body begins {start.decode('utf-8', 'replace')!r}" if start else objection
+    )
+
+
+class Items(Generic[_T]):
+    """Iterator over a reader's items, sync. Reading may go on with another one."""
+
+    def __init__(self, reader: Reader[_T]) -> None:
+        self._reader = reader
+
+    def __iter__(self) -> Items[_T]:
+        return self
+
+    def __next__(self) -> _T:
+        return self._reader.next()
+
+    def close(self) -> None:
+        """Close the connection, as closing a generator that reads from it would."""
+        self._reader.close()
+
+
+class AsyncItems(Generic[_T]):
+    """Iterator over a reader's items, asynchronous. Reading may go on with another one."""
+
+    def __init__(self, reader: Reader[_T]) -> None:
+        self._reader = reader
+
+    def __aiter__(self) -> AsyncItems[_T]:
+        return self
+
+    def __anext__(self) -> Coroutine[Any, Any, _T]:
+        return self._reader.anext()
+
+    async def aclose(self) -> None:
+        """Close the connection, as closing a generator that reads from it would."""
+        await self._reader.aclose()

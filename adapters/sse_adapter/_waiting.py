@@ -1,0 +1,112 @@
+"""How a subscription waits, and how its wait is ended by another thread or task."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+__all__ = ["AsyncioWaiter", "Interrupted", "SyncWaiter", "Waiter"]
+
+_T = TypeVar("_T")
+
+
+class Interrupted(Exception):
+    """A wait was ended by `Waiter.interrupt`."""
+
+
+class Waiter(ABC):
+    """Waits for a subscription; also its clocks. One for each subscription.
+
+    The methods are coroutines, and block instead where the subscription is sync.
+    """
+
+    def time(self) -> float:
+        """Return the time in seconds since 1970 (UTC)."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return the seconds of a clock that is never set."""
+        return time.monotonic()
+
+    @abstractmethod
+    async def sleep(self, seconds: float) -> None:
+        """Wait; or raise `Interrupted`. Called again after it was cancelled, wait for the rest."""
+
+    @abstractmethod
+    async def open(self, function: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """Return what a coroutine function returns, which opens a connection; or `Interrupted`.
+
+        Called again after it was cancelled, it goes on with the coroutine that it had begun where
+        the event loop allows that.
+        """
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """End the wait, and each later one, from any thread or task. May be called again."""
+
+    async def close(self) -> None:  # noqa: B027  # not abstract: some leave nothing behind
+        """End what goes on after a cancelled wait."""
+
+
+class SyncWaiter(Waiter):
+    """Waits in the calling thread."""
+
+    def __init__(self) -> None:
+        self._is_interrupted = threading.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        if self._is_interrupted.wait(min(seconds, threading.TIMEOUT_MAX)):
+            raise Interrupted
+
+    async def open(self, function: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        return await function()
+
+    def interrupt(self) -> None:
+        self._is_interrupted.set()
+
+
+class AsyncioWaiter(Waiter):
+    """Waits on asyncio, in a task of its own, which goes on when the caller is cancelled."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Future[Any] | None = None
+        self._is_interrupted = False
+
+    async def sleep(self, seconds: float) -> None:
+        await self._go_on_with(lambda: asyncio.sleep(seconds))
+
+    async def open(self, function: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        return await self._go_on_with(function)
+
+    async def _go_on_with(self, function: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        task: asyncio.Future[_T]
+        task = self._task = self._task or asyncio.ensure_future(function())
+        try:
+            await asyncio.wait([task])
+            self._task = None
+            if task.cancelled() and self._is_interrupted:
+                raise Interrupted
+            return task.result()
+        finally:
+            del task  # or an error's traceback would keep it, and that again the error
+
+    def interrupt(self) -> None:
+        if not self._is_interrupted:
+            self._is_interrupted = True
+            # Once only: a second cancellation would come upon a client that cleans up after the
+            # first, and make it leave a connection behind.
+            if self._task is not None:
+                self._task.cancel()
+
+    async def close(self) -> None:
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():  # as in a client's hook
+            if not self._is_interrupted:
+                task.cancel()
+            await asyncio.wait([task])  # not `gather`, which would cancel it when this is cancelled

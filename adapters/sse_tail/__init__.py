@@ -1,0 +1,5 @@
+"""The command line, ``sse-tail``, and the demo: a program on the public names of the adapters."""
+
+from .cli import main
+
+__all__ = ["main"]
