@@ -23,9 +23,11 @@ from tests.support.servers import Exchange, RawServer
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = {
-    "sse_proto": "sse_proto",
-    "sse_httpxr": "adapters/sse_httpxr",
-    "sse_httpx": "adapters/sse_httpx",
+    "sse_proto": Path("sse_proto"),
+    **{
+        name: Path("adapters", name)
+        for name in ("sse_adapter", "sse_httpxr", "sse_httpx", "sse_tail")
+    },
 }
 MODULES: Final = {
     f"{name}/{path.relative_to(ROOT / folder).as_posix()}"
