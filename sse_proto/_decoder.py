@@ -362,7 +362,8 @@ class SSEDecoder:
             size = self._settled  # the unfinished line does not count (yet)
         limit = self._max_event_size
         if limit is not None and size > limit:
-            raise EventTooLarge(size, limit)
+            # The lines up to the one that is too much.
+            raise EventTooLarge(self._pending.find(b"\n", limit) + 1 or size, limit)
         self._settle_at = 2 * size + _WINDOW
         if limit is not None:
             self._settle_at = min(self._settle_at, limit)
@@ -372,6 +373,7 @@ class SSEDecoder:
         pending = self._pending
         lines_end = pending.rfind(b"\n", max(self._settled, self._searched)) + 1
         if lines_end:
+            limit = self._max_event_size or len(pending)
             kept = bytearray()
             start = self._settled
             while start < lines_end:
@@ -380,7 +382,7 @@ class SSEDecoder:
                 for line in pending[start : end - 1].split(b"\n"):
                     if line.startswith(_FIELD_PREFIXES) or bytes(line) in _FIELD_NAMES:
                         kept += line + b"\n"
-                    if line.startswith(b"retry:"):
+                    if line.startswith(b"retry:") and self._settled + len(kept) <= limit:
                         value = line[len(b"retry:") :].decode("utf-8", "replace")
                         self._set_reconnection_time(value.removeprefix(" "))
                 start = end

@@ -1,27 +1,33 @@
-/* The decoder in C.
+/* The decoder in C: the binding of sse_core.h to CPython, with no rule of the standard in it.
  *
- * `_decoder.py` is the definition: this is the same machine, with the same names, results, errors
- * and messages, for the same chunks. It follows "Parsing an event stream" and "Interpreting an
- * event stream" (HTML Standard, 9.2.5 and 9.2.6), and does no I/O.
- *
- * The Python decoder works block by block, since that is where Python is fast. This one works as
- * the standard is written, line by line, and looks at a line where it lies: in the caller's buffer,
- * or, if a chunk cut it, in `line`. From there data goes straight into the event; only data of more
- * than one line, or from more than one chunk, is copied (into `data`) before.
+ * The machine says what is in the stream, as pointers and lengths. Here these become objects, and
+ * what it refuses becomes exceptions: the same as those of `_decoder.py`, for the same chunks.
  *
  * Locks. The GIL is never released: a chunk is microseconds of work, less than taking it again may
  * cost. Without a GIL, each method holds the critical section of its decoder. Neither keeps out
  * Python code that runs inside a call, of which there is one kind: finalizers, called when an
  * allocation sets off a garbage collection, or when the first `last_event_id` (any object) goes.
- * `running` keeps those from changing a decoder in the middle of a line.
+ * `running` keeps those from changing a decoder in the middle of a chunk.
+ *
+ * Memory. Where an object cannot be made in the middle of a chunk, the rest of the chunk is lost, and
+ * with it the thread of the stream: the decoder refuses each further call, with MemoryError again.
  */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
+/* Where tracemalloc sees it, and where failures can be injected. */
+static void *
+reallocate(void *bytes, size_t size)
+{
+    if (size > 0) {
+        return PyMem_Realloc(bytes, size);
+    }
+    PyMem_Free(bytes);
+    return NULL;
+}
+#define SSE_REALLOC reallocate
+#include "sse_core.h"
 
 #if defined(PYPY_VERSION) || defined(GRAALVM_PYTHON)
 #error "events are laid out as CPython does it; elsewhere the decoder in Python is faster anyway"
@@ -37,24 +43,7 @@
 #define TEXT_OF(constant) TEXT_OF_(constant)
 #define TEXT_OF_(constant) #constant
 
-/* Longest `retry` value that counts, in significant digits. */
-#define MAX_RETRY_DIGITS 640
-
-/* The size of the unfinished event is checked at the end of each block, of each chunk, and within a
- * larger chunk at the first end-of-line after each so many bytes. */
-#define WINDOW (64 * 1024)
-
-/* The longest beginning of a line that shows whether it is a field: that of "retry:". */
-#define LONGEST_PREFIX 6
-
-/* Larger buffers are given back after the event that needed them. */
-#define KEPT_CAPACITY (64 * 1024)
-
-static const char BOM[] = "\xef\xbb\xbf";
-#define BOM_LENGTH 3
-#define BOM_DECIDED 4
-
-/* Bytes that are decoded in one step. */
+/* Bytes that decode_ascii() takes in one step. */
 #define STEP 32
 
 typedef struct {
@@ -65,114 +54,35 @@ typedef struct {
 } ModuleState;
 
 typedef struct {
-    char *bytes;
-    Py_ssize_t length;
-    Py_ssize_t capacity;
-} Buffer;
-
-typedef enum { NOT_REFUSED, REFUSED_TOO_LARGE, REFUSED_CLOSED } Refusal;
-
-typedef struct {
     PyObject_HEAD
 
     /* What feed() needs of the module, which may be torn down before this object. */
     ModuleState module;
 
-    /* Options. `limit` is `max_event_size` for comparison with a size. */
-    PyObject *max_event_size;
-    Py_ssize_t limit;
-    bool dispatch_empty;
+    PyObject *max_event_size; /* as the caller gave it; `machine.limit` is its value */
+    SSEMachine machine;
 
     /* What outlives its event. Never NULL. */
     PyObject *last_event_id;
     PyObject *reconnection_time;
-
-    /* How many bytes of a byte order mark the stream began with; BOM_DECIDED afterwards. */
-    unsigned char bom;
-    /* True after a chunk that ends in CR: an LF opening the next one belongs to it, and is no line
-     * of its own. The line that the CR ends is not held back for it. */
-    bool skip_lf;
-    /* True while a call may change what follows. */
-    bool running;
-
-    /* The line that the chunks so far left unfinished; once it can be no field, its first
-     * LONGEST_PREFIX bytes. */
-    Buffer line;
-
-    /* The block that the lines so far left unfinished: what its field lines hold, as they were
-     * sent, each with one end-of-line; and the standard's buffers, the data buffer in one of two
-     * forms. `value`, if not NULL, is the only line of data; it lies in the caller's chunk
-     * (`value_in_chunk`) or in `line.bytes`, and never outlives the call. Otherwise `data` has the
-     * lines, joined by LF. */
-    Py_ssize_t size;
-    bool has_data;
-    bool value_in_chunk;
-    const char *value;
-    Py_ssize_t value_length;
-    Buffer data;
-    PyObject *event_type; /* NULL: not in this block */
-    PyObject *event_id;   /* NULL: not in this block */
-    PyObject *retry;      /* NULL: not in this block */
-
     /* The latest event type: streams repeat it, and so can the object. Never NULL. */
     PyObject *last_type;
 
-    /* Why each further call of feed() raises; and whether no call has raised it so far. */
-    Refusal refusal;
+    /* True while a call may change the machine. */
+    bool running;
+    /* True from a refusal that no call has raised yet, since there were events to return first. */
     bool deferred;
-    Py_ssize_t refused_size;
 } Decoder;
 
-/* Where the events of one call go to, and where their data may lie. */
+/* The chunk, and what becomes of it in one call. */
 typedef struct {
-    PyObject *events;
     bool raw;
-    PyObject *chunk;         /* the caller's object, if it is immutable; else NULL */
-    const char *chunk_bytes; /* the bytes of `chunk` */
-    PyObject *chunk_view;    /* a memoryview of `chunk`, once an event needed it; else NULL */
-} Output;
-
-/* Buffers. */
-
-static int
-buffer_append(Buffer *buffer, const char *bytes, Py_ssize_t length)
-{
-    if (length > buffer->capacity - buffer->length) {
-        if (length > PY_SSIZE_T_MAX - buffer->length) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        /* An eighth more, as bytearray does: linear time, and little memory beside what is used. */
-        Py_ssize_t capacity = buffer->length + length;
-        Py_ssize_t spare = capacity / 8 + 64;
-        if (spare <= PY_SSIZE_T_MAX - capacity) {
-            capacity += spare;
-        }
-        char *moved = PyMem_Realloc(buffer->bytes, (size_t)capacity);
-        if (moved == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        buffer->bytes = moved;
-        buffer->capacity = capacity;
-    }
-    if (length > 0) {
-        memcpy(buffer->bytes + buffer->length, bytes, (size_t)length);
-        buffer->length += length;
-    }
-    return 0;
-}
-
-static void
-buffer_clear(Buffer *buffer)
-{
-    buffer->length = 0;
-    if (buffer->capacity > KEPT_CAPACITY) {
-        PyMem_Free(buffer->bytes);
-        buffer->bytes = NULL;
-        buffer->capacity = 0;
-    }
-}
+    PyObject *events;
+    const char *bytes;
+    Py_ssize_t length;
+    PyObject *owner; /* the caller's object, if it is immutable; else NULL */
+    PyObject *view;  /* a memoryview of `owner`, once an event needed it; else NULL */
+} Chunk;
 
 /* Text. */
 
@@ -234,247 +144,80 @@ decode_or_reuse(const char *bytes, Py_ssize_t length, PyObject *known)
     return decode(bytes, length);
 }
 
-/* Lines and fields. */
-
-/* Whether `line` is the field `name`; if so, set its value. */
-static inline bool
-is_field(const char *line, Py_ssize_t length, const char *name, Py_ssize_t name_length,
-         const char **value, Py_ssize_t *value_length)
+/* The integer of up to SSE_MAX_RETRY_DIGITS decimal digits. */
+static PyObject *
+number_of(SSESpan digits)
 {
-    if (length < name_length || memcmp(line, name, (size_t)name_length) != 0) {
-        return false;
-    }
-    Py_ssize_t start = name_length;
-    if (length > start) {
-        if (line[start] != ':') {
-            return false;
-        }
-        start++;
-        if (length > start && line[start] == ' ') {
-            start++;
-        }
-    }
-    *value = line + start;
-    *value_length = length - start;
-    return true;
-}
-
-/* Whether the unfinished line is a field already: its name is complete only with the colon. */
-static bool
-begins_field(const char *line, Py_ssize_t length)
-{
-    return (length >= 5 && memcmp(line, "data:", 5) == 0)
-        || (length >= 6 && memcmp(line, "event:", 6) == 0)
-        || (length >= 3 && memcmp(line, "id:", 3) == 0)
-        || (length >= 6 && memcmp(line, "retry:", 6) == 0);
-}
-
-/* Append to the unfinished line, unless it can be no field: then its beginning is enough. */
-static int
-extend_line(Decoder *self, const char *bytes, Py_ssize_t length)
-{
-    Py_ssize_t missing = LONGEST_PREFIX - self->line.length;
-    if (length > missing) {
-        if (missing > 0) {
-            if (buffer_append(&self->line, bytes, missing) < 0) {
-                return -1;
-            }
-            bytes += missing;
-            length -= missing;
-        }
-        if (!begins_field(self->line.bytes, self->line.length)) {
-            return 0;
-        }
-    }
-    return buffer_append(&self->line, bytes, length);
-}
-
-/* Move the data into the decoder's own buffer. */
-static int
-keep_value(Decoder *self)
-{
-    if (self->value == NULL) {
-        return 0;
-    }
-    self->data.length = 0;
-    if (buffer_append(&self->data, self->value, self->value_length) < 0) {
-        return -1;
-    }
-    self->value = NULL;
-    return 0;
-}
-
-static int
-add_data(Decoder *self, const char *value, Py_ssize_t length, bool in_chunk)
-{
-    if (!self->has_data) {
-        self->has_data = true;
-        self->value_in_chunk = in_chunk;
-        self->value = value;
-        self->value_length = length;
-        return 0;
-    }
-    if (keep_value(self) < 0 || buffer_append(&self->data, "\n", 1) < 0) {
-        return -1;
-    }
-    return buffer_append(&self->data, value, length);
-}
-
-/* Take over the value of a `retry` field, in milliseconds, if it is valid. */
-static int
-set_reconnection_time(Decoder *self, const char *value, Py_ssize_t length)
-{
-    if (length == 0) {
-        return 0;
-    }
-    for (Py_ssize_t i = 0; i < length; i++) {
-        if (value[i] < '0' || value[i] > '9') {
-            return 0;
-        }
-    }
-    while (length > 1 && *value == '0') {
-        value++;
-        length--;
-    }
-    PyObject *time;
-    if (length <= 18) {
+    if (digits.length <= 18) {
         long long number = 0;
-        for (Py_ssize_t i = 0; i < length; i++) {
-            number = 10 * number + (value[i] - '0');
+        for (size_t i = 0; i < digits.length; i++) {
+            number = 10 * number + (digits.bytes[i] - '0');
         }
-        time = PyLong_FromLongLong(number);
+        return PyLong_FromLongLong(number);
     }
-    else if (length <= MAX_RETRY_DIGITS) {
-        char digits[MAX_RETRY_DIGITS + 1];
-        memcpy(digits, value, (size_t)length);
-        digits[length] = '\0';
-        time = PyLong_FromString(digits, NULL, 10);
-    }
-    else {
-        return 0;
-    }
-    if (time == NULL) {
-        return -1;
-    }
-    Py_XSETREF(self->retry, Py_NewRef(time));
-    Py_SETREF(self->reconnection_time, time);
-    return 0;
-}
-
-/* Process one line that is not blank (9.2.6), and that lies in the caller's chunk, or else in
- * `line.bytes`. */
-static int
-process_line(Decoder *self, const char *line, Py_ssize_t length, bool in_chunk)
-{
-    const char *value;
-    Py_ssize_t value_length;
-    int result = 0;
-
-    switch (line[0]) {
-    case 'd':
-        if (!is_field(line, length, "data", 4, &value, &value_length)) {
-            return 0;
-        }
-        result = add_data(self, value, value_length, in_chunk);
-        break;
-    case 'e':
-        if (!is_field(line, length, "event", 5, &value, &value_length)) {
-            return 0;
-        }
-        PyObject *type = decode_or_reuse(value, value_length, self->last_type);
-        if (type == NULL) {
-            return -1;
-        }
-        Py_XSETREF(self->event_type, Py_NewRef(type));
-        Py_SETREF(self->last_type, type);
-        break;
-    case 'i':
-        if (!is_field(line, length, "id", 2, &value, &value_length)) {
-            return 0;
-        }
-        if (memchr(value, '\0', (size_t)value_length) == NULL) {
-            PyObject *id = decode_or_reuse(value, value_length, self->last_event_id);
-            if (id == NULL) {
-                return -1;
-            }
-            Py_XSETREF(self->event_id, id);
-        }
-        break;
-    case 'r':
-        if (!is_field(line, length, "retry", 5, &value, &value_length)) {
-            return 0;
-        }
-        result = set_reconnection_time(self, value, value_length);
-        break;
-    default: /* a comment, or no field of the standard */
-        return 0;
-    }
-    self->size = length < PY_SSIZE_T_MAX - self->size ? self->size + length + 1 : PY_SSIZE_T_MAX;
-    return result;
-}
-
-/* Process the line that ends after `rest`, and perhaps began in earlier chunks. */
-static int
-finish_line(Decoder *self, const char *rest, Py_ssize_t length)
-{
-    Py_ssize_t before = self->line.length;
-    if (before == 0) {
-        return process_line(self, rest, length, true);
-    }
-    /* The first line of a call: `value` is NULL, unless this line sets it. */
-    if (extend_line(self, rest, length) < 0) {
-        return -1;
-    }
-    length = self->line.length;
-    self->line.length = 0; /* the bytes stay where they are, until the next line needs it */
-    if (process_line(self, self->line.bytes, length, false) < 0) {
-        return -1;
-    }
-    if (self->value != NULL && self->value - self->line.bytes >= before) {
-        self->value = rest + (self->value - self->line.bytes - before);
-        self->value_in_chunk = true;
-    }
-    return 0;
-}
-
-/* Reset what is kept of the unfinished block. */
-static void
-forget_block(Decoder *self)
-{
-    self->size = 0;
-    self->has_data = false;
-    self->value = NULL;
-    buffer_clear(&self->data);
-    if (self->line.length == 0) {
-        buffer_clear(&self->line);
-    }
-    Py_CLEAR(self->event_type);
-    Py_CLEAR(self->event_id);
-    Py_CLEAR(self->retry);
+    char text[SSE_MAX_RETRY_DIGITS + 1];
+    memcpy(text, digits.bytes, digits.length);
+    text[digits.length] = '\0';
+    return PyLong_FromString(text, NULL, 10);
 }
 
 /* Events. */
 
+/* Take over a new last event ID. The old one may run Python code as it goes; it finds the new one in
+ * place. */
+static int
+set_last_event_id(Decoder *self, SSESpan id)
+{
+    PyObject *object = decode_or_reuse(id.bytes, (Py_ssize_t)id.length, self->last_event_id);
+    if (object == NULL) {
+        return -1;
+    }
+    Py_SETREF(self->last_event_id, object);
+    return 0;
+}
+
+static int
+set_reconnection_time(Decoder *self, SSESpan digits)
+{
+    PyObject *object = number_of(digits);
+    if (object == NULL) {
+        return -1;
+    }
+    Py_SETREF(self->reconnection_time, object);
+    return 0;
+}
+
+/* The event type, as a new reference. */
+static PyObject *
+type_object(Decoder *self, SSESpan type)
+{
+    if (type.bytes == sse_message) {
+        return Py_NewRef(self->module.message);
+    }
+    PyObject *object = decode_or_reuse(type.bytes, (Py_ssize_t)type.length, self->last_type);
+    if (object != NULL && object != self->last_type) {
+        Py_SETREF(self->last_type, Py_NewRef(object));
+    }
+    return object;
+}
+
 /* The data as a view: of the caller's chunk where that is possible, else of a copy. */
 static PyObject *
-view_of_data(Decoder *self, Output *out)
+view_of_data(SSESpan data, Chunk *chunk)
 {
-    const char *bytes = self->value != NULL ? self->value : self->data.bytes;
-    Py_ssize_t length = self->value != NULL ? self->value_length : self->data.length;
-    if (!self->has_data) {
-        length = 0;
-    }
-    if (length > 0 && out->chunk != NULL && self->value != NULL && self->value_in_chunk) {
-        if (out->chunk_view == NULL) {
-            out->chunk_view = PyMemoryView_FromObject(out->chunk);
-            if (out->chunk_view == NULL) {
+    /* As numbers: pointers into different objects must not be compared. */
+    uintptr_t start = (uintptr_t)data.bytes - (uintptr_t)chunk->bytes;
+    if (data.length > 0 && chunk->owner != NULL && start < (uintptr_t)chunk->length) {
+        if (chunk->view == NULL) {
+            chunk->view = PyMemoryView_FromObject(chunk->owner);
+            if (chunk->view == NULL) {
                 return NULL;
             }
         }
-        Py_ssize_t start = bytes - out->chunk_bytes;
-        return PySequence_GetSlice(out->chunk_view, start, start + length);
+        Py_ssize_t first = (Py_ssize_t)start;
+        return PySequence_GetSlice(chunk->view, first, first + (Py_ssize_t)data.length);
     }
-    PyObject *copy = PyBytes_FromStringAndSize(length > 0 ? bytes : "", length);
+    PyObject *copy = PyBytes_FromStringAndSize(data.bytes, (Py_ssize_t)data.length);
     if (copy == NULL) {
         return NULL;
     }
@@ -483,220 +226,84 @@ view_of_data(Decoder *self, Output *out)
     return view;
 }
 
-static PyObject *
-text_of_data(Decoder *self)
-{
-    if (!self->has_data) {
-        return PyUnicode_New(0, 0);
-    }
-    if (self->value != NULL) {
-        return decode(self->value, self->value_length);
-    }
-    return decode(self->data.bytes, self->data.length);
-}
-
-/* Append the event of the block, whose ID has been taken over. */
+/* Append an event to those of the chunk. */
 static int
-append_event(Decoder *self, Output *out)
+append_event(Decoder *self, const SSEEvent *found, Chunk *chunk)
 {
-    PyTypeObject *class = out->raw ? self->module.raw_class : self->module.event_class;
-    PyObject *data = out->raw ? view_of_data(self, out) : text_of_data(self);
+    if (found->id.bytes != NULL && set_last_event_id(self, found->id) < 0) {
+        return -1;
+    }
+    PyObject *data = chunk->raw ? view_of_data(found->data, chunk)
+                                : decode(found->data.bytes, (Py_ssize_t)found->data.length);
     if (data == NULL) {
         return -1;
     }
+    PyObject *type = type_object(self, found->type);
+    if (type == NULL) {
+        Py_DECREF(data);
+        return -1;
+    }
+    PyTypeObject *class = chunk->raw ? self->module.raw_class : self->module.event_class;
     PyTupleObject *event = PyObject_GC_NewVar(PyTupleObject, class, 4);
     if (event == NULL) {
         Py_DECREF(data);
+        Py_DECREF(type);
         return -1;
     }
 #if PY_VERSION_HEX >= 0x030E0000
     event->ob_hash = -1; /* not cached yet */
 #endif
-    PyObject *type = self->event_type;
-    if (type == NULL || PyUnicode_GET_LENGTH(type) == 0) {
-        type = self->module.message;
-    }
-    PyTuple_SET_ITEM(event, 0, Py_NewRef(type));
+    PyTuple_SET_ITEM(event, 0, type);
     PyTuple_SET_ITEM(event, 1, data);
     PyTuple_SET_ITEM(event, 2, Py_NewRef(self->last_event_id));
-    PyTuple_SET_ITEM(event, 3, Py_NewRef(self->retry != NULL ? self->retry : Py_None));
+    PyTuple_SET_ITEM(event, 3, Py_NewRef(found->has_retry ? self->reconnection_time : Py_None));
     /* An event of str, int, None and a view of bytes can be in no cycle: the garbage collector need
      * not know it. What the caller gave as `last_event_id` might be anything. */
     if (self->last_event_id != Py_None && !PyUnicode_CheckExact(self->last_event_id)) {
         PyObject_GC_Track(event);
     }
-    int result = PyList_Append(out->events, (PyObject *)event);
+    int result = PyList_Append(chunk->events, (PyObject *)event);
     Py_DECREF(event);
     return result;
 }
 
-/* The blank line: dispatch the event, if there is one. */
-static int
-end_block(Decoder *self, Output *out)
+/* Take in what the machine has found. Returns -1 with an exception, else 0. */
+static inline int
+take_in(Decoder *self, SSEResult result, const SSEEvent *found, Chunk *chunk)
 {
-    bool has_field
-        = self->event_type != NULL || self->event_id != NULL || self->retry != NULL;
-    if (self->event_id != NULL) {
-        PyObject *id = self->event_id;
-        self->event_id = NULL;
-        Py_SETREF(self->last_event_id, id);
-    }
-    int result = 0;
-    if (self->has_data || (has_field && self->dispatch_empty)) {
-        result = append_event(self, out);
-    }
-    forget_block(self);
-    return result;
-}
-
-/* Chunks. */
-
-/* Fail with EventTooLarge if the unfinished event is, `held` bytes of the unfinished line being
- * part of it. Returns 1 in that case, without an exception; else 0. */
-static int
-check_size(Decoder *self, Py_ssize_t held)
-{
-    if (self->size <= self->limit - held) {
+    switch (result) {
+    case SSE_EVENT:
+        return append_event(self, found, chunk);
+    case SSE_ID:
+        return set_last_event_id(self, found->id);
+    case SSE_RETRY:
+        return set_reconnection_time(self, found->text);
+    default:
         return 0;
     }
-    self->refusal = REFUSED_TOO_LARGE;
-    self->refused_size = held <= PY_SSIZE_T_MAX - self->size ? self->size + held : PY_SSIZE_T_MAX;
-    self->deferred = true;
-    return 1;
 }
 
-/* Pass over the byte order mark that may open the stream; return where its content starts. */
-static const char *
-strip_bom(Decoder *self, const char *start, const char *end)
-{
-    while (start < end && self->bom < BOM_LENGTH && *start == BOM[self->bom]) {
-        self->bom++;
-        start++;
-    }
-    if (self->bom == BOM_LENGTH) {
-        self->bom = BOM_DECIDED;
-    }
-    else if (start < end) { /* it was none */
-        Py_ssize_t begun = self->bom;
-        self->bom = BOM_DECIDED;
-        if (extend_line(self, BOM, begun) < 0) {
-            return NULL;
-        }
-    }
-    return start;
-}
-
-/* Decode a chunk, or a part of one up to an end-of-line. Returns -1 with an exception, 1 after
- * EventTooLarge, of which the caller decides when it is raised, else 0. */
+/* Decode a chunk. Returns -1 with an exception, else 0; `machine.refused` may be set then. */
 static int
-feed_window(Decoder *self, const char *start, const char *end, Output *out)
+decode_chunk(Decoder *self, Chunk *chunk)
 {
-    int result = 0;
-
-    if (self->bom != BOM_DECIDED) {
-        start = strip_bom(self, start, end);
-        if (start == NULL) {
-            return -1;
-        }
-    }
-    if (self->skip_lf && start < end) {
-        self->skip_lf = false;
-        if (*start == '\n') {
-            start++;
-        }
-    }
-    /* Most streams have no CR: one look ahead, instead of one at each line. */
-    const char *next_cr = start < end ? memchr(start, '\r', (size_t)(end - start)) : NULL;
-
-    while (start < end) {
-        const char *limit = next_cr != NULL ? next_cr : end;
-        const char *line_end = memchr(start, '\n', (size_t)(limit - start));
-        const char *next;
-        if (line_end != NULL) {
-            next = line_end + 1;
-        }
-        else if (next_cr != NULL) {
-            line_end = next_cr;
-            next = next_cr + 1;
-            if (next == end) {
-                self->skip_lf = true;
+    SSEMachine *m = &self->machine;
+    SSEEvent found;
+    SSEResult result = sse_feed(m, chunk->bytes, (size_t)chunk->length);
+    if (result == SSE_GO_ON) {
+        do {
+            result = sse_next(m, &found);
+            if (take_in(self, result, &found, chunk) < 0) {
+                sse_refuse(m, SSE_NO_MEMORY, m->size);
+                return -1;
             }
-            else if (*next == '\n') {
-                next++;
-            }
-            next_cr = next < end ? memchr(next, '\r', (size_t)(end - next)) : NULL;
-        }
-        else {
-            break;
-        }
-        if (line_end == start && self->line.length == 0) {
-            if ((result = check_size(self, 0)) != 0) {
-                return result;
-            }
-            result = end_block(self, out);
-        }
-        else {
-            result = finish_line(self, start, line_end - start);
-        }
-        if (result < 0) {
-            return result;
-        }
-        start = next;
+        } while (result < SSE_CHUNK_END);
     }
-
-    if (start < end) {
-        /* `value` may lie where this line goes to. */
-        if (keep_value(self) < 0 || extend_line(self, start, end - start) < 0) {
-            return -1;
-        }
+    if (result == SSE_NO_MEMORY) {
+        PyErr_NoMemory();
+        return -1;
     }
-    Py_ssize_t held = self->line.length;
-    return check_size(self, held > 0 && begins_field(self->line.bytes, held) ? held : 0);
-}
-
-/* Return the first end-of-line from `start` on, or `end`. In steps: an LF far behind many a CR must
- * not be looked for again and again. */
-static const char *
-find_line_end(const char *start, const char *end)
-{
-    while (start < end) {
-        const char *stop = end - start > 4096 ? start + 4096 : end;
-        const char *lf = memchr(start, '\n', (size_t)(stop - start));
-        const char *limit = lf != NULL ? lf : stop;
-        const char *cr = memchr(start, '\r', (size_t)(limit - start));
-        if (cr != NULL || lf != NULL) {
-            return cr != NULL ? cr : lf;
-        }
-        start = stop;
-    }
-    return end;
-}
-
-/* Decode a chunk in windows. */
-static int
-feed_bytes(Decoder *self, const char *bytes, Py_ssize_t length, bool in_windows, Output *out)
-{
-    if (length == 0) { /* there may be no `bytes` then */
-        return 0;
-    }
-    const char *start = bytes;
-    const char *end = bytes + length;
-    int result = 0;
-    while (in_windows && end - start > WINDOW && result == 0) {
-        const char *window_end = find_line_end(start + WINDOW, end);
-        if (window_end < end) {
-            window_end++;
-        }
-        result = feed_window(self, start, window_end, out);
-        start = window_end;
-    }
-    if (result == 0 && start < end) {
-        result = feed_window(self, start, end, out);
-    }
-    if (result == 0) {
-        result = keep_value(self); /* the caller's buffer is borrowed only for this call */
-    }
-    return result;
+    return 0;
 }
 
 /* Errors. */
@@ -714,14 +321,19 @@ raise_from_none(PyObject *exception)
 
 /* Raise why the decoder takes no more. May run Python code: nothing may be half done. */
 static void
-refuse(Decoder *self, Refusal refusal, Py_ssize_t size)
+raise_refusal(Decoder *self, SSEResult refusal)
 {
     self->deferred = false;
-    if (refusal == REFUSED_TOO_LARGE) {
-        raise_from_none(PyObject_CallFunction(self->module.too_large_class, "nO", size,
+    switch (refusal) {
+    case SSE_TOO_LARGE:
+        raise_from_none(PyObject_CallFunction(self->module.too_large_class, "nO",
+                                              (Py_ssize_t)self->machine.size,
                                               self->max_event_size));
-    }
-    else {
+        break;
+    case SSE_NO_MEMORY:
+        PyErr_NoMemory();
+        break;
+    default:
         raise_from_none(PyObject_CallFunction(
             PyExc_ValueError, "s", "feed() after close(): a decoder is for one stream"));
     }
@@ -791,54 +403,48 @@ get_buffer(PyObject *chunk, Py_buffer *view)
 /* The type. */
 
 static PyObject *
-feed_any(Decoder *self, PyObject *chunk, bool raw)
+feed_any(Decoder *self, PyObject *object, bool raw)
 {
-    if (self->refusal != NOT_REFUSED) {
-        refuse(self, self->refusal, self->refused_size);
+    if (self->machine.refused != SSE_GO_ON) {
+        raise_refusal(self, self->machine.refused);
         return NULL;
     }
     Py_buffer view = {.obj = NULL};
-    Output out = {.raw = raw};
-    const char *bytes;
-    Py_ssize_t length;
-    bool in_windows = true;
-    if (PyBytes_CheckExact(chunk)) {
-        bytes = PyBytes_AS_STRING(chunk);
-        length = PyBytes_GET_SIZE(chunk);
-        out.chunk = chunk;
-        out.chunk_bytes = bytes;
+    Chunk chunk = {.raw = raw};
+    if (PyBytes_CheckExact(object)) {
+        chunk.bytes = PyBytes_AS_STRING(object);
+        chunk.length = PyBytes_GET_SIZE(object);
+        chunk.owner = object;
     }
     else {
-        if (get_buffer(chunk, &view) < 0) {
+        if (get_buffer(object, &view) < 0) {
             return NULL;
         }
-        bytes = view.buf;
-        length = view.len;
-        in_windows = view.ndim == 1;
+        chunk.bytes = view.buf;
+        chunk.length = view.len;
     }
 
     int result = -1;
-    out.events = PyList_New(0);
-    if (out.events != NULL && start_running(self) == 0) {
-        result = feed_bytes(self, bytes, length, in_windows, &out);
-        if (result != 0) {
-            self->line.length = 0;
-            forget_block(self);
-        }
+    chunk.events = PyList_New(0);
+    if (chunk.events != NULL && start_running(self) == 0) {
+        result = decode_chunk(self, &chunk);
         self->running = false;
     }
-    Py_XDECREF(out.chunk_view);
+    Py_XDECREF(chunk.view);
     if (view.obj != NULL) {
         PyBuffer_Release(&view);
     }
-    if (result > 0 && PyList_GET_SIZE(out.events) == 0) {
-        refuse(self, REFUSED_TOO_LARGE, self->refused_size);
-        result = -1;
+    if (result == 0 && self->machine.refused != SSE_GO_ON) {
+        self->deferred = true;
+        if (PyList_GET_SIZE(chunk.events) == 0) {
+            raise_refusal(self, self->machine.refused);
+            result = -1;
+        }
     }
     if (result < 0) {
-        Py_CLEAR(out.events);
+        Py_CLEAR(chunk.events);
     }
-    return out.events;
+    return chunk.events;
 }
 
 PyDoc_STRVAR(feed_doc,
@@ -895,13 +501,11 @@ close_locked(Decoder *self)
     if (start_running(self) < 0) {
         return -1;
     }
-    self->line.length = 0;
-    forget_block(self);
+    SSEResult refusal = self->machine.refused;
+    sse_close(&self->machine);
     self->running = false;
-    Refusal refusal = self->refusal;
-    self->refusal = REFUSED_CLOSED;
     if (self->deferred) {
-        refuse(self, refusal, self->refused_size);
+        raise_refusal(self, refusal);
         return -1;
     }
     return 0;
@@ -936,7 +540,7 @@ get_max_event_size(PyObject *self, void *Py_UNUSED(closure))
 static PyObject *
 get_dispatch_empty(PyObject *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(((Decoder *)self)->dispatch_empty);
+    return PyBool_FromLong(((Decoder *)self)->machine.dispatch_empty);
 }
 
 static PyObject *
@@ -971,12 +575,11 @@ static PyGetSetDef decoder_attributes[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* Set `limit` from `max_event_size`. */
+/* Set the limit of the machine from `max_event_size`. */
 static int
 set_limit(Decoder *self)
 {
     PyObject *size = self->max_event_size;
-    self->limit = PY_SSIZE_T_MAX;
     if (size == Py_None) {
         return 0;
     }
@@ -999,10 +602,10 @@ set_limit(Decoder *self)
         if (!PyErr_ExceptionMatches(PyExc_OverflowError)) {
             return -1;
         }
-        PyErr_Clear(); /* more than any object can hold */
-        limit = PY_SSIZE_T_MAX;
+        PyErr_Clear(); /* more than any object can hold: none */
+        return 0;
     }
-    self->limit = limit;
+    self->machine.limit = (size_t)limit < SSE_NO_LIMIT ? (size_t)limit : SSE_NO_LIMIT;
     return 0;
 }
 
@@ -1032,7 +635,8 @@ decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->last_type = Py_NewRef(module->message);
     self->last_event_id = Py_NewRef(last_event_id);
     self->reconnection_time = Py_NewRef(Py_None);
-    self->dispatch_empty = dispatch_empty != 0;
+    sse_init(&self->machine);
+    self->machine.dispatch_empty = dispatch_empty != 0;
     self->max_event_size = max_event_size != NULL ? Py_NewRef(max_event_size)
                                                   : PyLong_FromLong(DEFAULT_MAX_EVENT_SIZE);
     if (self->max_event_size == NULL || set_limit(self) < 0) {
@@ -1091,14 +695,10 @@ decoder_dealloc(PyObject *object)
     Decoder *self = (Decoder *)object;
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    PyMem_Free(self->line.bytes);
-    PyMem_Free(self->data.bytes);
+    sse_close(&self->machine);
     Py_XDECREF(self->max_event_size);
     Py_XDECREF(self->last_event_id);
     Py_XDECREF(self->reconnection_time);
-    Py_XDECREF(self->event_type);
-    Py_XDECREF(self->event_id);
-    Py_XDECREF(self->retry);
     Py_XDECREF(self->last_type);
     clear_module_state(&self->module);
     type->tp_free(self);

@@ -1,0 +1,540 @@
+/* The decoder's machine: bytes of an event stream in, events out. C99, and nothing but C.
+ *
+ * It follows "Parsing an event stream" and "Interpreting an event stream" (HTML Standard, 9.2.5 and
+ * 9.2.6), whose words stand in quotes beside the steps. No I/O, no global state, no recursion.
+ *
+ * Set a machine up (sse_init), lend it a chunk (sse_feed), and ask what is in there (sse_next), until
+ * it says SSE_CHUNK_END. docs/howto/embed.md has a program.
+ *
+ * The standard decodes the stream to text first. Here lines are found in its bytes, and text is left
+ * to the caller: all that the grammar knows is ASCII, and no byte of that is ever part of a longer
+ * character, valid or not.
+ *
+ * A line is looked at where it lies: in the caller's chunk or, if the end of a chunk cut it, in
+ * `line`. Values are pointers there too. They are copied when the chunk ends before their block does,
+ * and data as well when a second line comes, to which the first must be joined.
+ */
+#ifndef SSE_CORE_H
+#define SSE_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The seam to the allocator: as realloc, but size 0 frees. Define it before including this file. */
+#ifndef SSE_REALLOC
+#include <stdlib.h>
+static inline void *sse_realloc(void *bytes, size_t size)
+{
+    if (size > 0) {
+        return realloc(bytes, size);
+    }
+    free(bytes);
+    return NULL;
+}
+#define SSE_REALLOC sse_realloc
+#endif
+
+/* The largest `limit`, and in effect none. Sums of two such sizes do not overflow. */
+#define SSE_NO_LIMIT (SIZE_MAX / 2 - 1)
+
+/* Longest `retry` value that counts, in significant digits. */
+#define SSE_MAX_RETRY_DIGITS 640
+
+/* The longest beginning of a line that shows whether it is a field: that of "retry:". */
+#define SSE_LONGEST_PREFIX 6
+
+/* Buffers from this size on are given back at the end of the chunk that had a use for them. */
+#define SSE_LARGE ((size_t)64 * 1024)
+
+/* Bytes that lie elsewhere. `bytes` is NULL: there is no such value. */
+typedef struct {
+    const char *bytes;
+    size_t length;
+} SSESpan;
+
+typedef struct {
+    char *bytes;
+    size_t length;
+    size_t capacity;
+} SSEBuffer;
+
+/* The value of a field: in the chunk, in `line`, or (`at.bytes` is `copy.bytes`) in its copy. */
+typedef struct {
+    SSESpan at;
+    SSEBuffer copy;
+} SSEValue;
+
+typedef enum {
+    SSE_GO_ON,     /* nothing to report */
+    SSE_EVENT,     /* an event was dispatched: all fields but `text` */
+    SSE_ID,        /* a blank line dispatched no event, but has set the last event ID: `id` */
+    SSE_RETRY,     /* a line has set the reconnection time: `text` is decimal digits, of ms */
+    SSE_COMMENT,   /* a comment: `text` is what follows its colon, less one space */
+    SSE_IGNORED,   /* `text` is the line of an unknown field, a bad `retry`, an `id` with NUL */
+    SSE_CHUNK_END, /* the chunk is used up; nothing points to it any more */
+    SSE_TOO_LARGE, /* the unfinished event holds sse_unfinished() bytes, more than `limit` */
+    SSE_NO_MEMORY,
+    SSE_CLOSED
+} SSEResult;
+
+/* What sse_next() reports. Spans are good until the next call of any function below. */
+typedef struct {
+    SSESpan type;   /* `sse_message` itself where the stream names none */
+    SSESpan data;
+    SSESpan id;     /* the last event ID, if this block has set it; NULL: it is what it was */
+    bool has_retry; /* whether the latest SSE_RETRY was in this block */
+    SSESpan text;   /* of an observed line or `retry`; of no more than `limit` bytes of its line */
+} SSEEvent;
+
+enum { SSE_OBSERVE_COMMENTS = 1, SSE_OBSERVE_IGNORED = 2 };
+
+typedef struct {
+    /* Options, for the caller to set after sse_init(). */
+    size_t limit;        /* most bytes that `size` may be, from 1 to SSE_NO_LIMIT */
+    bool dispatch_empty; /* whether to dispatch blocks with a valid field, but no data */
+    unsigned observe;    /* SSE_OBSERVE_...: what to report beside events */
+
+    /* The chunk. Set by sse_feed(); `at` moves with each line; all NULL after SSE_CHUNK_END. */
+    const char *at;
+    const char *end;
+    const char *next_cr; /* the first CR from `at` on, or NULL: most streams have none */
+    bool line_ended;     /* set by the first line that ends in the chunk; cleared by sse_feed() */
+
+    /* How many bytes of a byte order mark the stream began with; SSE_BOM_DECIDED once another byte,
+     * or all of the mark, has come. */
+    unsigned char bom;
+    /* Set when a chunk ends in CR: an LF opening the next one belongs to it, and is no line of its
+     * own. The line that the CR ends is not held back for it. Cleared by the next byte. */
+    bool skip_lf;
+    /* SSE_GO_ON, until SSE_TOO_LARGE, SSE_NO_MEMORY or SSE_CLOSED: what each further call returns. */
+    SSEResult refused;
+
+    /* The line that the chunks so far left unfinished. Once it can be no field, and is not observed,
+     * its first SSE_LONGEST_PREFIX bytes. Emptied by its end. */
+    SSEBuffer line;
+
+    /* The block that the lines so far left unfinished. All of it is reset by a blank line. */
+    size_t size;    /* bytes of its field lines as they were sent, each with one end-of-line */
+    bool has_field; /* an `event`, a valid `id` or a valid `retry`: see `dispatch_empty` */
+    bool has_retry; /* a valid `retry` */
+    SSEValue data;  /* "data buffer", less its last LF; NULL: no `data` so far */
+    SSEValue type;  /* "event type buffer"; NULL: no `event` so far */
+    SSEValue id;    /* "last event ID buffer", if this block has set it; else NULL */
+} SSEMachine;
+
+static const char sse_bom[] = "\xef\xbb\xbf";
+enum { SSE_BOM_LENGTH = 3, SSE_BOM_DECIDED = 4 };
+
+static const char sse_message[] = "message";
+
+/* Buffers and values. */
+
+static inline size_t sse_least(size_t one, size_t other)
+{
+    return one < other ? one : other;
+}
+
+/* Append, and leave room for one byte more. */
+static inline bool sse_append(SSEBuffer *buffer, const char *bytes, size_t length)
+{
+    if (length >= buffer->capacity - buffer->length) {
+        /* An eighth more than is needed: linear time, and little memory beside what is used. */
+        size_t capacity = buffer->length + length;
+        capacity += capacity / 8 + 64;
+        char *moved = capacity < SSE_NO_LIMIT ? SSE_REALLOC(buffer->bytes, capacity) : NULL;
+        if (moved == NULL) {
+            return false;
+        }
+        buffer->bytes = moved;
+        buffer->capacity = capacity;
+    }
+    if (length > 0) { /* else there may be no `bytes` */
+        memcpy(buffer->bytes + buffer->length, bytes, length);
+        buffer->length += length;
+    }
+    return true;
+}
+
+static void sse_release(SSEBuffer *buffer)
+{
+    (void)SSE_REALLOC(buffer->bytes, 0);
+    *buffer = (SSEBuffer){NULL, 0, 0};
+}
+
+/* Copy a value that lies where it cannot stay; give back a large copy that is not in use. */
+static bool sse_keep(SSEValue *value)
+{
+    SSEBuffer *copy = &value->copy;
+    if (value->at.bytes == NULL) {
+        if (copy->capacity >= SSE_LARGE) {
+            sse_release(copy);
+        }
+    }
+    else if (value->at.bytes != copy->bytes) {
+        copy->length = 0;
+        if (!sse_append(copy, value->at.bytes, value->at.length)) {
+            return false;
+        }
+        value->at.bytes = copy->bytes;
+    }
+    return true;
+}
+
+/* Take nothing more, for this reason; give all memory back. */
+static SSEResult sse_refuse(SSEMachine *m, SSEResult reason, size_t unfinished)
+{
+    sse_release(&m->line);
+    sse_release(&m->data.copy);
+    sse_release(&m->type.copy);
+    sse_release(&m->id.copy);
+    m->data.at.bytes = m->type.at.bytes = m->id.at.bytes = NULL;
+    m->at = m->end = m->next_cr = NULL;
+    m->size = unfinished;
+    m->refused = reason;
+    return reason;
+}
+
+/* Lines (9.2.5). */
+
+/* Whether an unfinished line is a field already, its name being complete only with the colon; or, if
+ * it `may_become` one, whether it is the beginning of that much. */
+static bool sse_begins_field(SSEBuffer line, bool may_become)
+{
+    static const char prefixes[4][SSE_LONGEST_PREFIX + 1] = {"data:", "event:", "id:", "retry:"};
+    static const size_t lengths[4] = {5, 6, 3, 6};
+    for (int i = 0; i < 4; i++) {
+        size_t length = sse_least(line.length, lengths[i]);
+        if ((length == lengths[i] || (may_become && length > 0))
+            && memcmp(line.bytes, prefixes[i], length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Append to the unfinished line. Of what can be no field the beginning is enough, unless it is
+ * observed; then no more than an event may hold. */
+static bool sse_extend_line(SSEMachine *m, const char *bytes, size_t length)
+{
+    if (m->line.length < SSE_LONGEST_PREFIX) {
+        size_t first = sse_least(length, SSE_LONGEST_PREFIX - m->line.length);
+        if (!sse_append(&m->line, bytes, first)) {
+            return false;
+        }
+        bytes += first;
+        length -= first;
+    }
+    if (length > 0 && !sse_begins_field(m->line, false)) {
+        unsigned kind = *m->line.bytes == ':' ? SSE_OBSERVE_COMMENTS : SSE_OBSERVE_IGNORED;
+        size_t most = m->observe & kind ? m->limit : 0;
+        length = sse_least(length, most > m->line.length ? most - m->line.length : 0);
+    }
+    return sse_append(&m->line, bytes, length);
+}
+
+static inline const char *sse_find_cr(const SSEMachine *m)
+{
+    return m->at < m->end ? memchr(m->at, '\r', (size_t)(m->end - m->at)) : NULL;
+}
+
+/* Find the end of the line at `at`; move `at` behind it. NULL: it is not in the chunk.
+ * "Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF) character
+ * pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR)
+ * character." */
+static inline const char *sse_find_line_end(SSEMachine *m)
+{
+    const char *cr = m->next_cr;
+    const char *lf = memchr(m->at, '\n', (size_t)((cr != NULL ? cr : m->end) - m->at));
+    if (lf != NULL) {
+        m->at = lf + 1;
+        return lf;
+    }
+    if (cr != NULL) {
+        m->at = cr + 1;
+        m->skip_lf = m->at == m->end;
+        m->at += !m->skip_lf && *m->at == '\n';
+        m->next_cr = sse_find_cr(m);
+    }
+    return cr;
+}
+
+/* Fields (9.2.6). */
+
+/* Whether `line` is the field `name`; if so, set its value. "Collect the characters on the line
+ * before the first U+003A COLON character (:), and let field be that string. Collect the characters
+ * on the line after the first U+003A COLON character (:), and let value be that string. If value
+ * starts with a U+0020 SPACE character, remove it from value." Without a colon: "using the whole
+ * line as the field name, and the empty string as the field value." */
+static inline bool sse_is_field(SSESpan line, const char *name, size_t length, SSESpan *value)
+{
+    if (line.length < length || memcmp(line.bytes, name, length) != 0) {
+        return false;
+    }
+    if (line.length > length && line.bytes[length++] != ':') {
+        return false;
+    }
+    length += line.length > length && line.bytes[length] == ' ';
+    *value = (SSESpan){line.bytes + length, line.length - length};
+    return true;
+}
+
+/* Whether `line` is a field that the standard knows. "If the line starts with a U+003A COLON
+ * character (:): Ignore the line." */
+static inline bool sse_is_known(SSESpan line, SSESpan *value)
+{
+    switch (*line.bytes) {
+    case 'd': return sse_is_field(line, "data", 4, value);
+    case 'e': return sse_is_field(line, "event", 5, value);
+    case 'i': return sse_is_field(line, "id", 2, value);
+    case 'r': return sse_is_field(line, "retry", 5, value);
+    default: return false;
+    }
+}
+
+/* "Append the field value to the data buffer, then append a single U+000A LINE FEED (LF) character
+ * to the data buffer." That LF is put before the next line, since in the end "if the data buffer's
+ * last character is a U+000A LINE FEED (LF) character", it is removed. */
+static inline bool sse_add_data(SSEMachine *m, SSESpan value)
+{
+    SSEValue *data = &m->data;
+    if (data->at.bytes == NULL) {
+        data->at = value;
+        return true;
+    }
+    if (data->at.bytes != data->copy.bytes && !sse_keep(data)) {
+        return false;
+    }
+    data->copy.bytes[data->copy.length++] = '\n'; /* sse_append() has left room */
+    if (!sse_append(&data->copy, value.bytes, value.length)) {
+        return false;
+    }
+    data->at = (SSESpan){data->copy.bytes, data->copy.length};
+    return true;
+}
+
+/* Whether "the field value consists of only ASCII digits"; if so, drop leading zeros. */
+static bool sse_is_number(SSESpan *value)
+{
+    for (size_t i = 0; i < value->length; i++) {
+        if (value->bytes[i] < '0' || value->bytes[i] > '9') {
+            return false;
+        }
+    }
+    for (; value->length > 1 && *value->bytes == '0'; value->length--) {
+        value->bytes++;
+    }
+    return value->length > 0 && value->length <= SSE_MAX_RETRY_DIGITS;
+}
+
+/* Report a line that says nothing, if somebody wants to know. */
+static SSEResult sse_pass_over(SSEMachine *m, SSESpan line, SSEEvent *event)
+{
+    bool is_comment = *line.bytes == ':';
+    if (!(m->observe & (is_comment ? SSE_OBSERVE_COMMENTS : SSE_OBSERVE_IGNORED))) {
+        return SSE_GO_ON;
+    }
+    line.length = sse_least(line.length, m->limit);
+    size_t start = !is_comment ? 0 : line.length > 1 && line.bytes[1] == ' ' ? 2 : 1;
+    event->text = (SSESpan){line.bytes + start, line.length - start};
+    return is_comment ? SSE_COMMENT : SSE_IGNORED;
+}
+
+/* Process a field of the standard's. */
+static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan value, SSEEvent *event)
+{
+    switch (*line.bytes) {
+    case 'd': /* "If the field name is "data"": see there */
+        return sse_add_data(m, value) ? SSE_GO_ON : sse_refuse(m, SSE_NO_MEMORY, m->size);
+    case 'e': /* "If the field name is "event": Set the event type buffer to the field value." */
+        m->type.at = value;
+        m->has_field = true;
+        return SSE_GO_ON;
+    case 'i': /* "If the field name is "id": If the field value does not contain U+0000 NULL, then
+               * set the last event ID buffer to the field value. Otherwise, ignore the field." */
+        if (value.length > 0 && memchr(value.bytes, '\0', value.length) != NULL) {
+            return sse_pass_over(m, line, event);
+        }
+        m->id.at = value;
+        m->has_field = true;
+        return SSE_GO_ON;
+    default: /* "If the field name is "retry": If the field value consists of only ASCII digits, then
+              * interpret the field value as an integer in base ten, and set the event stream's
+              * reconnection time to that integer. Otherwise, ignore the field." */
+        if (!sse_is_number(&value)) {
+            return sse_pass_over(m, line, event);
+        }
+        m->has_retry = m->has_field = true;
+        event->text = value;
+        return SSE_RETRY;
+    }
+}
+
+/* Process a line that is not blank. Of one that began in an earlier chunk, what follows its first
+ * `begun` bytes is in the chunk as well, at `rest`. Better: the caller may take a view there. */
+static inline SSEResult sse_process_line(SSEMachine *m, SSESpan line, size_t begun, const char *rest,
+                                         SSEEvent *event)
+{
+    SSESpan value;
+    if (!sse_is_known(line, &value)) { /* "Otherwise: The field is ignored." */
+        return sse_pass_over(m, line, event);
+    }
+    m->size += line.length + 1;
+    if (m->size > m->limit) {
+        return sse_refuse(m, SSE_TOO_LARGE, m->size);
+    }
+    size_t start = (size_t)(value.bytes - line.bytes);
+    if (begun > 0 && start >= begun) {
+        value.bytes = rest + (start - begun);
+    }
+    return sse_process_field(m, line, value, event);
+}
+
+/* "If the line is empty (a blank line): Dispatch the event." */
+static inline SSEResult sse_dispatch(SSEMachine *m, SSEEvent *event)
+{
+    /* "Set the last event ID string of the event source to the value of the last event ID buffer." */
+    event->id = m->id.at;
+    SSEResult result = event->id.bytes != NULL ? SSE_ID : SSE_GO_ON;
+    /* "If the data buffer is an empty string, set the data buffer and the event type buffer to the
+     * empty string and return." An event of one empty line of data has an LF there. */
+    if (m->data.at.bytes != NULL || (m->has_field && m->dispatch_empty)) {
+        /* "Initialize event's type attribute to "message", its data attribute to data [...] If the
+         * event type buffer has a value other than the empty string, change the type of the newly
+         * created event to equal the value of the event type buffer." */
+        bool is_typed = m->type.at.bytes != NULL && m->type.at.length > 0;
+        event->type = is_typed ? m->type.at : (SSESpan){sse_message, sizeof sse_message - 1};
+        event->data = m->data.at.bytes != NULL ? m->data.at : (SSESpan){"", 0};
+        event->has_retry = m->has_retry;
+        result = SSE_EVENT;
+    }
+    /* "Set the data buffer and the event type buffer to the empty string." */
+    m->data.at.bytes = m->type.at.bytes = m->id.at.bytes = NULL;
+    m->has_field = m->has_retry = false;
+    m->size = 0;
+    return result;
+}
+
+/* Chunks. */
+
+/* Copy what lies in the chunk or in `line` and is needed; give back what is large and is not. */
+static inline bool sse_keep_block(SSEMachine *m)
+{
+    size_t capacities /* no less than each of them */
+        = m->line.capacity | m->data.copy.capacity | m->type.copy.capacity | m->id.copy.capacity;
+    if (m->size == 0 && capacities < SSE_LARGE) { /* as after most chunks */
+        return true;
+    }
+    if (!sse_keep(&m->data) || !sse_keep(&m->type) || !sse_keep(&m->id)) {
+        return false;
+    }
+    if (m->line.capacity >= SSE_LARGE) {
+        sse_release(&m->line);
+    }
+    return true;
+}
+
+/* Leave the chunk, which goes back to its owner. */
+static SSEResult sse_leave_chunk(SSEMachine *m)
+{
+    const char *rest = m->at;
+    size_t length = (size_t)(m->end - m->at);
+    m->at = m->end = m->next_cr = NULL;
+    if ((m->line_ended && !sse_keep_block(m)) || (length > 0 && !sse_extend_line(m, rest, length))) {
+        return sse_refuse(m, SSE_NO_MEMORY, m->size);
+    }
+    if (m->line.length > m->limit - m->size && sse_begins_field(m->line, false)) {
+        return sse_refuse(m, SSE_TOO_LARGE, m->size + m->line.length);
+    }
+    return SSE_CHUNK_END;
+}
+
+/* Pass over the byte order mark. "Streams must be decoded using the UTF-8 decode algorithm", which
+ * "strips one leading UTF-8 Byte Order Mark (BOM), if any". */
+static bool sse_strip_bom(SSEMachine *m)
+{
+    for (; m->at < m->end && m->bom < SSE_BOM_LENGTH && *m->at == sse_bom[m->bom]; m->at++) {
+        m->bom++;
+    }
+    size_t begun = m->bom;
+    if (begun < SSE_BOM_LENGTH && m->at == m->end) {
+        return true;
+    }
+    m->bom = SSE_BOM_DECIDED;
+    /* If it was none, its bytes were the beginning of a line. */
+    return begun == SSE_BOM_LENGTH || sse_extend_line(m, sse_bom, begun);
+}
+
+/* Set up a machine for one stream, with no limit and no other option. It owns nothing yet. */
+static inline void sse_init(SSEMachine *m)
+{
+    memset(m, 0, sizeof *m);
+    m->limit = SSE_NO_LIMIT;
+    m->refused = SSE_GO_ON;
+}
+
+/* Lend a chunk, until sse_next() returns SSE_CHUNK_END or one of the results after it. Returns
+ * SSE_GO_ON, or why nothing more is taken. */
+static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
+{
+    if (m->refused != SSE_GO_ON || length == 0) {
+        return m->refused;
+    }
+    m->line_ended = false;
+    m->at = chunk;
+    m->end = chunk + length;
+    if (m->bom != SSE_BOM_DECIDED && !sse_strip_bom(m)) {
+        return sse_refuse(m, SSE_NO_MEMORY, 0);
+    }
+    if (m->skip_lf && m->at < m->end) {
+        m->skip_lf = false;
+        m->at += *m->at == '\n';
+    }
+    m->next_cr = sse_find_cr(m);
+    return SSE_GO_ON;
+}
+
+/* Go on in the chunk, to the next thing to be reported. */
+static inline SSEResult sse_next(SSEMachine *m, SSEEvent *event)
+{
+    SSEResult result = m->refused;
+    while (result == SSE_GO_ON && m->at < m->end) {
+        SSESpan line = {m->at, 0};
+        const char *line_end = sse_find_line_end(m);
+        if (line_end == NULL) {
+            break;
+        }
+        line.length = (size_t)(line_end - line.bytes);
+        m->line_ended = true;
+        const char *rest = line.bytes;
+        size_t begun = m->line.length;
+        if (begun > 0) {
+            if (!sse_extend_line(m, line.bytes, line.length)) {
+                return sse_refuse(m, SSE_NO_MEMORY, m->size);
+            }
+            line = (SSESpan){m->line.bytes, m->line.length};
+            m->line.length = 0; /* the bytes stay where they are, until the next line needs it */
+        }
+        result = line.length == 0 ? sse_dispatch(m, event)
+                                  : sse_process_line(m, line, begun, rest, event);
+    }
+    return result == SSE_GO_ON ? sse_leave_chunk(m) : result;
+}
+
+/* Bytes of the event that was begun and not finished, as `size` counts them, with the line that has
+ * no end yet, if that may be a field. After sse_close() or a refusal: those that were discarded. */
+static inline size_t sse_unfinished(const SSEMachine *m)
+{
+    return sse_begins_field(m->line, true) ? m->size + m->line.length : m->size;
+}
+
+/* Take nothing more, and give all memory back. "Once the end of the file is reached, any pending data
+ * must be discarded. (If the file ends in the middle of an event, before the final empty line, the
+ * incomplete event is not dispatched.)" */
+static inline void sse_close(SSEMachine *m)
+{
+    sse_refuse(m, SSE_CLOSED, sse_unfinished(m));
+}
+
+#endif
