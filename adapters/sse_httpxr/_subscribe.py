@@ -20,8 +20,9 @@ from sse_adapter import (
 
 from ._body import AsyncBody, SyncBody
 from ._errors import SSEError
-from ._live.opening import Abort, aopen_live, check_client, open_live
+from ._live.opening import aopen_live, check_client, open_live
 from ._live.request import acapture, capture, whole_content
+from ._live.wires import Abort
 from ._options import RequestOptions
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """What httpxr has at run time and its stubs leave out, each with a type; and its private names.
 
 The private ones were there in httpxr 0.30.24. Where one is missing the answer is the careful one.
+In this order: transports, streams, what a client has, what a response has.
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 httpxr's clients apply these only on paths that do not stream, or wrongly there. This is their logic
 once, for sync and async: a coroutine over a `Wire`, which does the I/O. A sync wire never suspends.
+
+Two loops, one in the other, as in httpx: the outer one asks the authentication for the next
+request until it is content with a response (`exchange`); the inner one sends that request, with
+hooks and cookies, and follows redirects (`_send`, `_redirect`).
 """
 
 from __future__ import annotations
