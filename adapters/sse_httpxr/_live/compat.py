@@ -20,6 +20,7 @@ __all__ = [
     "AsyncTransport",
     "LiveSource",
     "SyncTransport",
+    "authority_of",
     "client_transport",
     "content_type_of",
     "cookie_jar",
@@ -152,6 +153,12 @@ def cookie_jar(client: AnyClient) -> CookieJar:
 
 def event_hooks(client: AnyClient, kind: str) -> list[Callable[[Any], Any]]:
     return client.event_hooks.get(kind) or []
+
+
+def authority_of(url: httpxr.URL) -> str:
+    """Return host and port, for ``Host``: an IPv6 address in brackets, other names in ASCII."""
+    authority: bytes = cast("Any", url).netloc
+    return authority.decode()
 
 
 def extensions_of(request: httpxr.Request) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import httpxr
 
 from sse_proto import why_no_event_stream
 
-from .compat import content_type_of, event_hooks, extensions_of
+from .compat import authority_of, content_type_of, event_hooks, extensions_of
 from .cookies import keep_cookies, set_cookies
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ def _redirect(request: httpxr.Request, response: httpxr.Response) -> httpxr.Requ
     if url.scheme not in _DEFAULT_PORTS:
         message = f"redirect to {str(url)!r:.200}: neither http nor https"
         raise httpxr.UnsupportedProtocol(message, request=request)
+    url = url.copy_with(userinfo=b"")  # type: ignore[call-arg]  # not in its stubs
     if request.url.fragment and not url.fragment:
         url = url.copy_with(fragment=request.url.fragment)
 
@@ -158,6 +159,7 @@ def _redirect(request: httpxr.Request, response: httpxr.Response) -> httpxr.Requ
         content = b""
         dropped |= {"content-length", "content-type", "content-encoding", "transfer-encoding"}
     headers = [pair for pair in request.headers.multi_items() if pair[0].lower() not in dropped]
+    headers.append(("host", authority_of(url)))  # httpxr's own has no brackets around IPv6
     return httpxr.Request(
         method, url, headers=headers, content=content or None, extensions=extensions_of(request)
     )
