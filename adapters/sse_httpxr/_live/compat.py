@@ -37,6 +37,7 @@ __all__ = [
     "is_sync_transport",
     "request_of",
     "take_source",
+    "without_userinfo",
 ]
 
 AnyClient = httpxr.Client | httpxr.AsyncClient
@@ -159,6 +160,11 @@ def authority_of(url: httpxr.URL) -> str:
     """Return host and port, for ``Host``: an IPv6 address in brackets, other names in ASCII."""
     authority: bytes = cast("Any", url).netloc
     return authority.decode()
+
+
+def without_userinfo(url: httpxr.URL) -> httpxr.URL:
+    stripped: httpxr.URL = cast("Any", url).copy_with(userinfo=b"")
+    return stripped
 
 
 def extensions_of(request: httpxr.Request) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import httpxr
 
 from sse_proto import why_no_event_stream
 
-from .compat import authority_of, content_type_of, event_hooks, extensions_of
+from .compat import authority_of, content_type_of, event_hooks, extensions_of, without_userinfo
 from .cookies import keep_cookies, set_cookies
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _redirect(request: httpxr.Request, response: httpxr.Response) -> httpxr.Requ
     if url.scheme not in _DEFAULT_PORTS:
         message = f"redirect to {str(url)!r:.200}: neither http nor https"
         raise httpxr.UnsupportedProtocol(message, request=request)
-    url = url.copy_with(userinfo=b"")  # type: ignore[call-arg]  # not in its stubs
+    url = without_userinfo(url)
     if request.url.fragment and not url.fragment:
         url = url.copy_with(fragment=request.url.fragment)
 

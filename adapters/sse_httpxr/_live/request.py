@@ -15,7 +15,7 @@ import httpxr
 
 from sse_adapter import missing_headers
 
-from .compat import authority_of
+from .compat import authority_of, without_userinfo
 from .cookies import set_cookies
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _apply_userinfo(request: httpxr.Request) -> None:
     if not userinfo:
         return
     # It would be added a second time.
-    request.url = request.url.copy_with(userinfo=b"")  # type: ignore[call-arg]  # not in its stubs
+    request.url = without_userinfo(request.url)
     user, _, password = userinfo.partition(b":")
     if request.headers.get("authorization") == _basic(user, password):
         decoded = unquote_to_bytes(user), unquote_to_bytes(password)
