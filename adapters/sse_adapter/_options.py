@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, cast
 
 from sse_proto import Action, ReconnectPolicy, SSEDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sse_proto import DecoderFactory
 
-__all__ = ["ConnectOptions", "SubscribeOptions", "part"]
+__all__ = ["ConnectOptions", "Headers", "SubscribeOptions", "missing_headers", "part"]
+
+_HEADERS: Final = (("accept", "text/event-stream"), ("cache-control", "no-store"))
 
 _Own = TypeVar("_Own")
 _Request = TypeVar("_Request")
+
+
+class Headers(Protocol):
+    """A client's mapping of header fields, which ignores the case of names."""
+
+    def __contains__(self, name: Any, /) -> bool: ...
+    def __getitem__(self, name: str, /) -> str: ...
 
 
 class ConnectOptions(TypedDict, total=False):
@@ -72,3 +81,24 @@ def part(
         else:
             raise TypeError(f"{caller}() got an unexpected keyword argument {name!r}")
     return cast("_Own", mine), cast("_Request", others)
+
+
+def missing_headers(
+    given: Headers,
+    of_client: Headers,
+    wanted: Iterable[tuple[str, str]] = _HEADERS,
+) -> list[tuple[str, str]]:
+    """Return the headers that a request is to be given.
+
+    Args:
+        given: The call's own, which win. A mapping that ignores the case of names.
+        of_client: The client's, which win too; but not ``Accept: */*``, which is the default of
+            every client, and says nothing.
+        wanted: What to add. Default: what asks for an event stream, as the standard has it (HTML
+            Standard 9.2.3).
+    """
+    return [
+        (name, value)
+        for name, value in wanted
+        if name not in given and (name not in of_client or of_client[name].strip() == "*/*")
+    ]

@@ -32,7 +32,7 @@ def connect_sse(
     """Open an event stream; close its connection when the ``with`` block is left.
 
     The request is what ``client.stream`` sends, with the headers ``Accept: text/event-stream`` and
-    ``Cache-Control: no-store`` added where ``headers`` has none.
+    ``Cache-Control: no-store`` added where neither ``headers`` nor the client has them.
 
     Args:
         client: An ``httpx.Client`` or ``httpx2.Client``. What is raised is of the same library.

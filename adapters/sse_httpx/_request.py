@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from sse_adapter import missing_headers
+
 from ._library import library_of
 
 if TYPE_CHECKING:
@@ -11,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["aopen_response", "build_request", "open_response"]
 
-_HEADERS: Final = (("accept", "text/event-stream"), ("cache-control", "no-store"))
 _OF_SENDING: Final = ("auth", "follow_redirects")
 
 
@@ -36,8 +37,7 @@ def build_request(
 ) -> tuple[Any, dict[str, Any]]:
     """Return the request as the client makes it, and the arguments of ``client.send``."""
     headers = library.Headers(options.get("headers"))  # a copy
-    for name, value in _HEADERS:
-        headers.setdefault(name, value)
+    headers.update(missing_headers(headers, client.headers))
     building: dict[str, Any] = {**options, "headers": headers}
     sending: dict[str, Any] = {name: building.pop(name) for name in _OF_SENDING if name in building}
     sending.setdefault("follow_redirects", True)

@@ -17,6 +17,7 @@ from sse_adapter import (
     Subscription,
     SyncWaiter,
     Waiter,
+    missing_headers,
     part,
 )
 
@@ -138,8 +139,13 @@ class _Connector(Connector[R]):
         """Return the options of the next request."""
         options = self._options.copy()
         own: Any = options.get("headers")
+        wanted = [(name.decode(), value.decode()) for name, value in headers]
+        client: Any = self._client
         # As bytes: the library may have made up its mind that they are ASCII.
-        missing = [(name, value) for name, value in headers if name.decode() not in own]
+        missing = [
+            (name.encode(), value.encode())
+            for name, value in missing_headers(own, client.headers, wanted)
+        ]
         options["headers"] = [*own.raw, *missing]
         return options
 

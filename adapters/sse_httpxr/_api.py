@@ -34,7 +34,8 @@ def connect_sse(
 
     The request is what ``client.request`` would send: with the client's base URL, parameters,
     headers, cookies, authentication, event hooks, mounts and transport. The headers ``Accept:
-    text/event-stream`` and ``Cache-Control: no-store`` are added where ``headers`` has none.
+    text/event-stream`` and ``Cache-Control: no-store`` are added where neither ``headers`` nor the
+    client has them.
 
     Args:
         client: A plain `httpxr.Client` streams live here, though it does not by itself.

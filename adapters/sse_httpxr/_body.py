@@ -9,7 +9,8 @@ import httpxr
 from sse_adapter import Body
 
 from ._errors import SSEError
-from ._live.chunks import AsyncChunks, SyncChunks, stream_closed
+from ._live.chunks import AsyncChunks, SyncChunks
+from ._live.closing import aclose_response, close_response
 from ._live.compat import (
     is_async_iterable,
     is_httpxr_source,
@@ -17,7 +18,7 @@ from ._live.compat import (
     request_of,
     take_source,
 )
-from ._live.opening import aclose_response, close_response
+from ._live.errors import stream_closed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator

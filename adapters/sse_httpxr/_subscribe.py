@@ -15,13 +15,15 @@ from sse_adapter import (
     Connector,
     Subscription,
     SyncWaiter,
+    missing_headers,
     part,
 )
 
 from ._body import AsyncBody, SyncBody
 from ._errors import SSEError
-from ._live.opening import Abort, aopen_live, check_client, open_live
+from ._live.opening import aopen_live, check_client, open_live
 from ._live.request import acapture, capture, whole_content
+from ._live.wires import Abort
 from ._options import RequestOptions
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from ._live.compat import AnyClient
     from ._options import SubscribeOptions, URLTypes
 
 __all__ = ["asubscribe", "subscribe"]
@@ -101,7 +104,10 @@ class _BaseConnector(Connector[httpxr.Response]):
         httpxr.UnsupportedProtocol,
     )
 
-    def __init__(self, method: str, url: URLTypes, options: RequestOptions) -> None:
+    def __init__(
+        self, client: AnyClient, method: str, url: URLTypes, options: RequestOptions
+    ) -> None:
+        self._client: Any = client
         self._method = method
         self._url = url
         self._options = options
@@ -138,8 +144,8 @@ class _BaseConnector(Connector[httpxr.Response]):
         """Return the options of the next request."""
         options = self._options.copy()
         options["headers"] = merged = self._headers()
-        for name, value in headers:
-            merged.setdefault(name.decode(), value.decode())
+        wanted = [(name.decode(), value.decode()) for name, value in headers]
+        merged.update(missing_headers(merged, self._client.headers, wanted))
         return options
 
     def _keep_body(self, request: httpxr.Request) -> None:
@@ -156,8 +162,7 @@ class _SyncConnector(_BaseConnector):
     def __init__(
         self, client: httpxr.Client, method: str, url: URLTypes, options: RequestOptions
     ) -> None:
-        super().__init__(method, url, options)
-        self._client = client
+        super().__init__(client, method, url, options)
         self._abort = Abort()
 
     async def open(self, headers: list[tuple[bytes, bytes]]) -> SyncBody:
@@ -172,12 +177,6 @@ class _SyncConnector(_BaseConnector):
 
 
 class _AsyncConnector(_BaseConnector):
-    def __init__(
-        self, client: httpxr.AsyncClient, method: str, url: URLTypes, options: RequestOptions
-    ) -> None:
-        super().__init__(method, url, options)
-        self._client = client
-
     async def open(self, headers: list[tuple[bytes, bytes]]) -> AsyncBody:
         options = self._options_with(headers)
         if options.get("files") is not None:

@@ -7,12 +7,14 @@ nothing in it ever suspends, and it runs to its end without an event loop.
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
 import gc
 import importlib
 import importlib.util
 import inspect
 import json
+import socket
 import ssl
 import threading
 import time
@@ -20,6 +22,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 import pytest
@@ -722,7 +725,7 @@ async def test_headers_are_added_where_there_are_none(driver: Driver, server: Ra
     server.route("/", sends("1"))
     headers = driver.library.Headers({"X-Own": "a"})
     plain = {"Accept": "application/json", "Last-Event-ID": "7"}
-    async with driver.client(headers={"Accept": "of the client", "X-Client": "b"}) as client:
+    async with driver.client(headers={"X-Client": "b"}) as client:
         for given in (headers, plain, list(plain.items())):
             async with driver.connect(client, "GET", server.url(), headers=given) as stream:
                 assert len(await stream.rest()) == 1
@@ -768,6 +771,114 @@ async def test_the_request_is_as_the_client_makes_it(driver: Driver, server: Raw
     assert (second.body, second.header("authorization")) == (b"raw", None)
     assert sorted((second.header("cookie") or "").split("; ")) == ["c=1", "d=2"]
     assert third.body == b"e=3"
+
+
+class Asked(NamedTuple):
+    """What is asked for, and the header that is sent for it."""
+
+    client: dict[str, Any]
+    call: dict[str, Any]
+    header: str
+    values: list[str]
+    method: str = "GET"
+    userinfo: str = ""
+
+
+BOTH_TYPES: Final = "application/json, text/event-stream"
+ASKED: Final[dict[str, Asked]] = {
+    "the client's Accept": Asked({"headers": {"Accept": BOTH_TYPES}}, {}, "accept", [BOTH_TYPES]),
+    "a client's Accept that says nothing": Asked(
+        {"headers": {"ACCEPT": "*/*"}}, {}, "accept", [EVENT_STREAM]
+    ),
+    "the client's Cache-Control": Asked(
+        {"headers": {"cache-control": "no-cache"}}, {}, "cache-control", ["no-cache"]
+    ),
+    "the call's Accept before the client's": Asked(
+        {"headers": {"Accept": "a/b"}}, {"headers": {"accept": "c/d"}}, "accept", ["c/d"]
+    ),
+    "the call's Cookie": Asked(
+        {"cookies": {"of": "client"}}, {"headers": {"Cookie": "a=b"}}, "cookie", ["a=b"]
+    ),
+    "the client's Cookie": Asked(
+        {"cookies": {"of": "client"}, "headers": {"Cookie": "a=b"}}, {}, "cookie", ["a=b"]
+    ),
+    "an empty body": Asked({}, {"content": b""}, "content-length", ["0"], "POST"),
+    "an empty body of text": Asked({}, {"content": ""}, "content-length", ["0"], "PUT"),
+    "no body": Asked({}, {}, "content-length", ["0"], "POST"),
+    "no body, of GET": Asked({}, {}, "content-length", []),
+    "an encoded user": Asked(
+        {},
+        {},
+        "authorization",
+        ["Basic " + base64.b64encode("us@er:p:wü".encode()).decode()],
+        userinfo="us%40er:p%3Aw%C3%BC@",
+    ),
+    "a user without a password": Asked(
+        {}, {}, "authorization", ["Basic " + base64.b64encode(b"user:").decode()], userinfo="user@"
+    ),
+    "a user, and the call's own Authorization": Asked(
+        {}, {"auth": ("a", "b")}, "authorization", ["Basic YTpi"], userinfo="user:secret@"
+    ),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED.keys())
+@driven
+async def test_what_is_asked_for_is_sent(driver: Driver, server: RawServer, asked: Asked) -> None:
+    server.route("/", sends("1"))
+    url = server.url().replace("//", f"//{asked.userinfo}")
+    async with driver.client(**asked.client) as client:
+        async with driver.connect(client, asked.method, url, **asked.call) as stream:
+            assert len(await stream.rest()) == 1
+        async with driver.subscribe(client, asked.method, url, **asked.call) as stream:
+            assert (await stream.next()).data == "1"
+    for request in server.requests:
+        assert request.header_values(asked.header) == asked.values
+
+
+class IPv6Server(HTTPServer):
+    address_family = socket.AF_INET6
+
+
+class HostOnly(BaseHTTPRequestHandler):
+    """Sends back the ``Host``, after a redirect."""
+
+    def do_GET(self) -> None:
+        if self.path == "/":
+            self.send_response(307)
+            self.send_header("Location", "/again")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", EVENT_STREAM)
+        self.end_headers()
+        self.wfile.write(event(self.headers["Host"]))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@driven
+async def test_the_host_of_an_ipv6_address_has_brackets(driver: Driver) -> None:
+    try:
+        server = IPv6Server(("::1", 0), HostOnly)
+    except OSError:
+        pytest.skip("there is no IPv6 here")
+    with server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            host = f"[::1]:{server.server_port}"
+            for path in ("/", "/again"):
+                async with driver.open("GET", f"http://{host}{path}") as stream:
+                    assert (await stream.next()).data == host
+            own = {"Host": "example.com"}
+            async with driver.open("GET", f"http://{host}/again", headers=own) as stream:
+                assert (await stream.next()).data == "example.com"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @driven

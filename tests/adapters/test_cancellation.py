@@ -554,18 +554,18 @@ async def test_a_cancelled_wait_leaves_its_future(message: str | None) -> None:
     assert await future == 1
 
 
-async def test_an_interrupted_wait_raises() -> None:
+async def test_a_failed_wait_raises() -> None:
     future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     wait = wait_of(future)
-    assert not wait.interrupt(TimeoutError())  # nobody waits yet
+    assert not wait.fail(TimeoutError())  # nobody waits yet
 
     async def await_it() -> None:
         await wait
 
     task = asyncio.create_task(await_it())
     await asyncio.sleep(0)
-    assert wait.interrupt(TimeoutError("late"))
-    assert not wait.interrupt(TimeoutError("later"))
+    assert wait.fail(TimeoutError("late"))
+    assert not wait.fail(TimeoutError("later"))
     with pytest.raises(TimeoutError, match=r"^late$"):
         await task
     assert not future.done()

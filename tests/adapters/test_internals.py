@@ -8,10 +8,10 @@ from typing import Any, cast
 import httpxr
 import pytest
 
-from sse_httpxr._live import borrowed, compat, opening, process, request
-from sse_httpxr._live import chunks as live_chunks
+from sse_httpxr._live import borrowed, closing, compat, process, reads, request
 from sse_httpxr._live.chunks import AsyncChunks, SyncChunks
 from sse_httpxr._live.loop import PrivateLoop
+from sse_httpxr._live.timer import IdleTimer
 
 
 class NeverEnding:
@@ -33,7 +33,7 @@ def live_source(monkeypatch: pytest.MonkeyPatch) -> NeverEnding:
     def is_never_ending(stream: object) -> bool:
         return isinstance(stream, NeverEnding)
 
-    monkeypatch.setattr(live_chunks, "is_httpxr_source", is_never_ending)
+    monkeypatch.setattr(reads, "is_httpxr_source", is_never_ending)
     return NeverEnding()
 
 
@@ -76,7 +76,7 @@ def test_what_a_child_inherits_is_neither_freed_nor_closed(live_source: NeverEnd
     chunks = sync_chunks(live_source)
     with pytest.raises(httpxr.ReadTimeout):
         next(chunks)
-    assert chunks.forget_after_fork() == (live_source, live_source.reads[0])
+    assert chunks.reads.forget_after_fork() == (live_source, live_source.reads[0])
     chunks.close()
     assert not live_source.reads[0].cancelled()
 
@@ -87,32 +87,32 @@ async def test_what_a_child_inherits_async_is_neither_freed_nor_closed(
     chunks = async_chunks(live_source, 0.01)
     with pytest.raises(httpxr.ReadTimeout):
         await anext(chunks)
-    assert chunks.forget_after_fork() == (live_source, live_source.reads[0])
+    assert chunks.reads.forget_after_fork() == (live_source, live_source.reads[0])
     await chunks.aclose()
     assert not live_source.reads[0].cancelled()
 
 
 async def test_the_timer_of_a_stream_that_is_gone_does_nothing(live_source: NeverEnding) -> None:
     chunks = async_chunks(live_source)
-    interrupt = cast("Any", AsyncChunks)._interrupt_if_idle
-    interrupt(lambda: None)  # as a weak reference to it is, then
-    interrupt(lambda: chunks)  # nobody waits
+    go_off = cast("Any", IdleTimer)._go_off
+    go_off(lambda: None)  # as a weak reference to it is, then
+    go_off(lambda: cast("Any", chunks)._timer)  # nobody waits
     await chunks.aclose()
 
 
 async def test_at_the_end_a_stream_is_closed_on_its_loop(live_source: NeverEnding) -> None:
     chunks = async_chunks(live_source)
-    chunks.close_at_exit()  # never read, so it belongs to no loop
+    chunks.reads.close_at_exit()  # never read, so it belongs to no loop
     reader = asyncio.create_task(cast("Any", anext(chunks)))
     await asyncio.sleep(0)
-    chunks.close_at_exit()
+    chunks.reads.close_at_exit()
     await asyncio.sleep(0.01)
     assert live_source.reads[0].cancelled()
     assert not reader.done()  # it would be for a thread that is about to end
 
     failed: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     failed.set_exception(RuntimeError)
-    failed.add_done_callback(cast("Any", chunks)._wait._wake_up)  # as nobody does
+    failed.add_done_callback(cast("Any", chunks.reads.wait)._wake_up)  # as nobody does
     await asyncio.sleep(0.01)
     assert not reader.done()
     reader.cancel()
@@ -128,14 +128,14 @@ def test_at_the_end_a_closed_loop_is_left_alone(live_source: NeverEnding) -> Non
         return chunks
 
     chunks = asyncio.run(read())
-    chunks.close_at_exit()
-    chunks.forget_after_fork()
+    chunks.reads.close_at_exit()
+    chunks.reads.forget_after_fork()
 
 
-async def test_a_wait_for_nothing_is_not_interrupted() -> None:
+async def test_a_wait_for_nothing_does_not_fail() -> None:
     wait = borrowed.BorrowedFuture()
     wait.forget_and_cancel()
-    assert not wait.interrupt(ValueError())
+    assert not wait.fail(ValueError())
     wait.future = asyncio.get_running_loop().create_future()
     wait.forget_and_cancel()  # before anybody awaits it
     assert wait.future.cancelled()
@@ -173,7 +173,7 @@ def test_closing_a_response_that_was_read_to_its_end() -> None:
             self.is_closed = True
 
     response = Consumed()
-    opening.close_response(cast("httpxr.Response", response))
+    closing.close_response(cast("httpxr.Response", response))
     assert response.is_closed
 
 

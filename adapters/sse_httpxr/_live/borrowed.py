@@ -13,17 +13,17 @@ __all__ = ["BorrowedFuture"]
 
 
 class BorrowedFuture:
-    """Awaitable that is over when a future is done, and leaves the future alone otherwise.
+    """Awaitable that ends when a future is done, and otherwise leaves the future alone.
 
     Cancelling a task that awaits a plain future cancels the future. `asyncio.shield` prevents that,
-    for another future and another turn of the event loop, which is 5 % of what httpxr needs for a
-    chunk. This is the same without them: the protocol that `asyncio.Task` speaks with what it
-    awaits (see `asyncio.isfuture`), handed through to the future, but for ``cancel``.
+    at the price of another future and another turn of the event loop: 5 % of what httpxr needs for
+    a chunk. This does the same without them: it passes on to the future all that `asyncio.Task`
+    asks of what it awaits (see `asyncio.isfuture`), except for ``cancel``.
 
-    Awaiting raises what the future does, or what `interrupt` is given. It may be awaited again.
+    Awaiting raises what the future does, or what `fail` is given. It may be awaited again.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_context", "_wake_up", "deadline", "future")
+    __slots__ = ("_asyncio_future_blocking", "_context", "_wake_up", "future")
 
     def __init__(self) -> None:
         self._asyncio_future_blocking = False
@@ -31,15 +31,13 @@ class BorrowedFuture:
         self._context: Context | None = None
         self.future: asyncio.Future[Any] | None = None
         """What to await; to be set before."""
-        self.deadline = 0.0
-        """For the one who calls `interrupt`: when to, in seconds of the event loop's clock."""
 
     def __await__(self) -> Generator[BorrowedFuture, None, None]:
         self._asyncio_future_blocking = True
         yield self
 
-    def interrupt(self, error: BaseException) -> bool:
-        """Raise an error in the awaiting task, unless the future is done; return whether so."""
+    def fail(self, error: BaseException) -> bool:
+        """Raise an error in the awaiting task; return ``False`` if the future is done by now."""
         # The callback is gone once the future is done, and the task about to run.
         wake_up, future = self._wake_up, self.future
         if wake_up is None or future is None or not future.remove_done_callback(wake_up):
@@ -54,7 +52,7 @@ class BorrowedFuture:
         self.future = self._wake_up = self._context = None
 
     def forget_and_cancel(self) -> None:
-        """Cancel the future, and leave the awaiting task waiting for ever."""
+        """Cancel the future; leave the awaiting task waiting for ever."""
         if self.future is not None:
             if self._wake_up is not None:
                 self.future.remove_done_callback(self._wake_up)
@@ -75,4 +73,4 @@ class BorrowedFuture:
         self.future.add_done_callback(wake_up, context=context)
 
     def cancel(self, msg: object = None) -> bool:
-        return self.interrupt(asyncio.CancelledError(*([] if msg is None else [msg])))
+        return self.fail(asyncio.CancelledError(*([] if msg is None else [msg])))

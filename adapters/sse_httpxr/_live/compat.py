@@ -1,6 +1,7 @@
 """What httpxr has at run time and its stubs leave out, each with a type; and its private names.
 
 The private ones were there in httpxr 0.30.24. Where one is missing the answer is the careful one.
+In this order: transports, streams, what a client has, what a response has.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ __all__ = [
     "AsyncTransport",
     "LiveSource",
     "SyncTransport",
+    "authority_of",
     "client_transport",
     "content_type_of",
     "cookie_jar",
@@ -35,6 +37,7 @@ __all__ = [
     "is_sync_transport",
     "request_of",
     "take_source",
+    "without_userinfo",
 ]
 
 AnyClient = httpxr.Client | httpxr.AsyncClient
@@ -151,6 +154,17 @@ def cookie_jar(client: AnyClient) -> CookieJar:
 
 def event_hooks(client: AnyClient, kind: str) -> list[Callable[[Any], Any]]:
     return client.event_hooks.get(kind) or []
+
+
+def authority_of(url: httpxr.URL) -> str:
+    """Return host and port, for ``Host``: an IPv6 address in brackets, other names in ASCII."""
+    authority: bytes = cast("Any", url).netloc
+    return authority.decode()
+
+
+def without_userinfo(url: httpxr.URL) -> httpxr.URL:
+    stripped: httpxr.URL = cast("Any", url).copy_with(userinfo=b"")
+    return stripped
 
 
 def extensions_of(request: httpxr.Request) -> dict[str, Any]:

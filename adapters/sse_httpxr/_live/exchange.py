@@ -2,6 +2,10 @@
 
 httpxr's clients apply these only on paths that do not stream, or wrongly there. This is their logic
 once, for sync and async: a coroutine over a `Wire`, which does the I/O. A sync wire never suspends.
+
+Two loops, one in the other, as in httpx: the outer one asks the authentication for the next
+request until it is content with a response (`exchange`); the inner one sends that request, with
+hooks and cookies, and follows redirects (`_send`, `_redirect`).
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import httpxr
 
 from sse_proto import why_no_event_stream
 
-from .compat import content_type_of, event_hooks, extensions_of
+from .compat import authority_of, content_type_of, event_hooks, extensions_of, without_userinfo
 from .cookies import keep_cookies, set_cookies
 
 if TYPE_CHECKING:
@@ -139,6 +143,7 @@ def _redirect(request: httpxr.Request, response: httpxr.Response) -> httpxr.Requ
     if url.scheme not in _DEFAULT_PORTS:
         message = f"redirect to {str(url)!r:.200}: neither http nor https"
         raise httpxr.UnsupportedProtocol(message, request=request)
+    url = without_userinfo(url)
     if request.url.fragment and not url.fragment:
         url = url.copy_with(fragment=request.url.fragment)
 
@@ -154,6 +159,7 @@ def _redirect(request: httpxr.Request, response: httpxr.Response) -> httpxr.Requ
         content = b""
         dropped |= {"content-length", "content-type", "content-encoding", "transfer-encoding"}
     headers = [pair for pair in request.headers.multi_items() if pair[0].lower() not in dropped]
+    headers.append(("host", authority_of(url)))  # httpxr's own has no brackets around IPv6
     return httpxr.Request(
         method, url, headers=headers, content=content or None, extensions=extensions_of(request)
     )

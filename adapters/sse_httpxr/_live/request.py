@@ -6,11 +6,16 @@ it does wrongly is mended here.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import unquote_to_bytes
 
 import httpxr
 
+from sse_adapter import missing_headers
+
+from .compat import authority_of, without_userinfo
 from .cookies import set_cookies
 
 if TYPE_CHECKING:
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
     from .compat import AnyClient
 
 __all__ = ["acapture", "capture", "whole_content"]
+
+_WITH_BODY: Final = frozenset({"PATCH", "POST", "PUT"})
 
 
 def capture(
@@ -35,7 +42,7 @@ def capture(
         pool: Seconds to wait for a free connection of the client's limits.
     """
     try:
-        client.request(method, url, auth=_Capture(), **_arguments(options, pool))
+        client.request(method, url, auth=_Capture(), **_arguments(client, options, pool))
     except _Captured as captured:
         return _completed(captured.request, client, options)
     raise AssertionError("httpxr sent a request that it should not")
@@ -50,7 +57,9 @@ async def acapture(
 ) -> httpxr.Request:
     """Return the request of an async client, as `capture`."""
     try:
-        await client.request(method, url, auth=_Capture(), stream=True, **_arguments(options, pool))
+        await client.request(
+            method, url, auth=_Capture(), stream=True, **_arguments(client, options, pool)
+        )
     except _Captured as captured:
         return _completed(captured.request, client, options)
     raise AssertionError("httpxr sent a request that it should not")
@@ -73,11 +82,10 @@ class _Capture:
     sync_auth_flow = async_auth_flow = auth_flow
 
 
-def _arguments(options: RequestOptions, pool: float | None) -> dict[str, Any]:
+def _arguments(client: AnyClient, options: RequestOptions, pool: float | None) -> dict[str, Any]:
     """Return the arguments of ``client.request``."""
     headers = httpxr.Headers(options.get("headers") or ())
-    for name, default in (("accept", "text/event-stream"), ("cache-control", "no-store")):
-        headers.setdefault(name, default)
+    headers.update(missing_headers(headers, client.headers))
     arguments: dict[str, Any] = {
         "headers": headers,
         # No deadline: httpxr would count the whole stream.
@@ -108,12 +116,45 @@ def _completed(
     request: httpxr.Request, client: AnyClient, options: RequestOptions
 ) -> httpxr.Request:
     """Do to a captured request what httpxr does wrongly."""
-    if request.url.userinfo:
-        # It is in the Authorization header by now, and would be added a second time.
-        request.url = request.url.copy_with(userinfo=b"")  # type: ignore[call-arg]  # not in its stubs
-    headers = httpxr.Headers(options.get("headers") or ())
-    if "cookie" not in headers and "cookie" not in client.headers:
-        if "cookie" in request.headers:
-            del request.headers["cookie"]
-        set_cookies(request, client, options.get("cookies") or {})
+    _set_host(request, client, options)
+    _apply_userinfo(request)
+    _set_content_length(request)
+    for headers in (httpxr.Headers(options.get("headers") or ()), client.headers):
+        if "cookie" in headers:  # which httpxr replaces by the client's cookies
+            request.headers["cookie"] = headers["cookie"]
+            return request
+    if "cookie" in request.headers:
+        del request.headers["cookie"]
+    set_cookies(request, client, options.get("cookies") or {})
     return request
+
+
+def _set_host(request: httpxr.Request, client: AnyClient, options: RequestOptions) -> None:
+    """Put the brackets of an IPv6 address into the ``Host`` that httpxr has made up."""
+    given = httpxr.Headers(options.get("headers") or ())
+    if "host" not in given and "host" not in client.headers:
+        request.headers["host"] = authority_of(request.url)
+
+
+def _apply_userinfo(request: httpxr.Request) -> None:
+    """Take user and password out of the URL; httpxr has made a header of them, undecoded."""
+    userinfo: bytes = cast("Any", request.url).userinfo
+    if not userinfo:
+        return
+    # It would be added a second time.
+    request.url = without_userinfo(request.url)
+    user, _, password = userinfo.partition(b":")
+    if request.headers.get("authorization") == _basic(user, password):
+        decoded = unquote_to_bytes(user), unquote_to_bytes(password)
+        request.headers["authorization"] = _basic(*decoded)
+
+
+def _basic(user: bytes, password: bytes) -> str:
+    return f"Basic {b64encode(user + b':' + password).decode()}"
+
+
+def _set_content_length(request: httpxr.Request) -> None:
+    """Say that there is no body, to methods that expect one. See RFC 9110, 8.6."""
+    headers = request.headers
+    if request.method in _WITH_BODY and "transfer-encoding" not in headers and not request.read():
+        headers["content-length"] = "0"
