@@ -7,7 +7,7 @@ SOAK_MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 
-TYPED := sse_proto adapters tests benchmarks examples
+TYPED := sse_proto adapters tests benchmarks examples tools
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test docs bench fuzz soak oracle sanitize fmt clean lint types mypy basedpyright
@@ -28,7 +28,7 @@ help:
 
 # -- set-up: a stamp file for what was installed, outdated when one of these is newer --------------
 
-SOURCES := pyproject.toml sse_proto/_speedups.c
+SOURCES := pyproject.toml sse_proto/_speedups.c sse_proto/sse_core.h sse_proto/_docstrings.h
 
 $(VENV)/.made:
 	$(PYTHON) -m venv --clear $(VENV)
