@@ -9,13 +9,13 @@ import inspect
 from pathlib import Path
 from typing import Final
 
-from sse_proto import _decoder
+import sse_proto._decoder
 
 __all__ = ["HEADER", "header"]
 
-HEADER: Final = Path(_decoder.__file__).with_name("_docstrings.h")
+HEADER: Final = Path(sse_proto._decoder.__file__).with_name("_docstrings.h")
 
-_CLASS: Final = _decoder.SSEDecoder
+_CLASS: Final = sse_proto._decoder.SSEDecoder
 
 
 def header() -> str:
