@@ -16,7 +16,7 @@ help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
 
 # A stamp file for each thing that was installed, outdated when one of these is newer.
-SOURCES := pyproject.toml sse_proto/_speedups.c
+SOURCES := pyproject.toml $(wildcard sse_proto/*.[ch])
 $(VENV)/.made:
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@

@@ -13,7 +13,8 @@ class EventTooLarge(SSEError):
     """An event outgrew ``max_event_size`` before its blank line arrived.
 
     Attributes:
-        size: Bytes that the unfinished event would hold, as far as it had arrived.
+        size: Bytes that the unfinished event would hold, up to the first line that was too much, as
+            far as that line had arrived. What follows it in the chunk does not count.
         limit: The decoder's ``max_event_size``, in bytes.
     """
 

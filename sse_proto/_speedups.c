@@ -29,6 +29,8 @@ reallocate(void *bytes, size_t size)
 #define SSE_REALLOC reallocate
 #include "sse_core.h"
 
+#include "_docstrings.h"
+
 #if defined(PYPY_VERSION) || defined(GRAALVM_PYTHON)
 #error "events are laid out as CPython does it; elsewhere the decoder in Python is faster anyway"
 #endif
@@ -40,8 +42,6 @@ reallocate(void *bytes, size_t size)
 
 /* Bytes. As in _decoder.py: a test compares the signatures, so that they cannot drift apart. */
 #define DEFAULT_MAX_EVENT_SIZE 16777216
-#define TEXT_OF(constant) TEXT_OF_(constant)
-#define TEXT_OF_(constant) #constant
 
 /* Bytes that decode_ascii() takes in one step. */
 #define STEP 32
@@ -447,16 +447,6 @@ feed_any(Decoder *self, PyObject *object, bool raw)
     return chunk.events;
 }
 
-PyDoc_STRVAR(feed_doc,
-"feed($self, chunk, /)\n"
-"--\n"
-"\n"
-"Decode one chunk of the event stream; return the events that it completed.\n"
-"\n"
-"The chunk is contiguous bytes, cut anywhere, and only borrowed. Raises EventTooLarge, by the\n"
-"next call if this one completed events; ValueError once the decoder was closed; TypeError and\n"
-"BufferError for what is no such chunk.");
-
 static PyObject *
 decoder_feed(PyObject *self, PyObject *chunk)
 {
@@ -467,15 +457,6 @@ decoder_feed(PyObject *self, PyObject *chunk)
     return events;
 }
 
-PyDoc_STRVAR(feed_raw_doc,
-"feed_raw($self, chunk, /)\n"
-"--\n"
-"\n"
-"Decode one chunk as feed() does, but return events whose data is a read-only view of bytes.\n"
-"\n"
-"A view of the chunk itself if that is a bytes object in which the data is one line; else of a\n"
-"private copy. The bytes are as they were sent: not checked to be UTF-8.");
-
 static PyObject *
 decoder_feed_raw(PyObject *self, PyObject *chunk)
 {
@@ -485,15 +466,6 @@ decoder_feed_raw(PyObject *self, PyObject *chunk)
     Py_END_CRITICAL_SECTION();
     return events;
 }
-
-PyDoc_STRVAR(close_doc,
-"close($self, /)\n"
-"--\n"
-"\n"
-"Tell the decoder that the stream has ended. May be called again.\n"
-"\n"
-"The unfinished event, if there is one, is discarded, as the standard asks. Raises EventTooLarge\n"
-"if the last feed() returned events, and left this to the next call.");
 
 static int
 close_locked(Decoder *self)
@@ -525,9 +497,9 @@ decoder_close(PyObject *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef decoder_methods[] = {
-    {"feed", decoder_feed, METH_O, feed_doc},
-    {"feed_raw", decoder_feed_raw, METH_O, feed_raw_doc},
-    {"close", decoder_close, METH_NOARGS, close_doc},
+    {"feed", decoder_feed, METH_O, FEED_DOC},
+    {"feed_raw", decoder_feed_raw, METH_O, FEED_RAW_DOC},
+    {"close", decoder_close, METH_NOARGS, CLOSE_DOC},
     {NULL, NULL, 0, NULL},
 };
 
@@ -564,14 +536,10 @@ get_reconnection_time(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyGetSetDef decoder_attributes[] = {
-    {"max_event_size", get_max_event_size, NULL,
-     "Most bytes that an unfinished event may hold; None: no limit.", NULL},
-    {"dispatch_empty", get_dispatch_empty, NULL,
-     "Whether blocks that have fields but no data are dispatched.", NULL},
-    {"last_event_id", get_last_event_id, NULL,
-     "The last event ID, as of the last blank line; None: none was ever set.", NULL},
-    {"reconnection_time", get_reconnection_time, NULL,
-     "What the last valid `retry` field set, in milliseconds; None: there was none.", NULL},
+    {"max_event_size", get_max_event_size, NULL, MAX_EVENT_SIZE_DOC, NULL},
+    {"dispatch_empty", get_dispatch_empty, NULL, DISPATCH_EMPTY_DOC, NULL},
+    {"last_event_id", get_last_event_id, NULL, LAST_EVENT_ID_DOC, NULL},
+    {"reconnection_time", get_reconnection_time, NULL, RECONNECTION_TIME_DOC, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -705,21 +673,8 @@ decoder_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(decoder_doc,
-"SSEDecoder(*, max_event_size=" TEXT_OF(DEFAULT_MAX_EVENT_SIZE)
-", last_event_id=None, dispatch_empty=False)\n"
-"--\n"
-"\n"
-"Incremental decoder of one event stream (one connection), in C.\n"
-"\n"
-"max_event_size: most bytes that an unfinished event may hold. None: no limit.\n"
-"last_event_id: the last event ID to start with, from an earlier connection.\n"
-"dispatch_empty: also dispatch blocks that have a valid field but no data.\n"
-"\n"
-"See sse_proto._decoder.SSEDecoder, and \"Server-sent events\", HTML Standard 9.2.");
-
 static PyType_Slot decoder_slots[] = {
-    {Py_tp_doc, (void *)decoder_doc},
+    {Py_tp_doc, (void *)DECODER_DOC},
     {Py_tp_new, decoder_new},
     {Py_tp_dealloc, decoder_dealloc},
     {Py_tp_traverse, decoder_traverse},

@@ -3,69 +3,40 @@
  * It follows "Parsing an event stream" and "Interpreting an event stream" (HTML Standard, 9.2.5 and
  * 9.2.6), whose words stand in quotes beside the steps. No I/O, no global state, no recursion.
  *
- * Set a machine up (sse_init), lend it a chunk (sse_feed), and ask what is in there (sse_next), until
- * it says SSE_CHUNK_END. docs/howto/embed.md has a program.
- *
- * The standard decodes the stream to text first. Here lines are found in its bytes, and text is left
- * to the caller: all that the grammar knows is ASCII, and no byte of that is ever part of a longer
- * character, valid or not.
- *
- * A line is looked at where it lies: in the caller's chunk or, if the end of a chunk cut it, in
- * `line`. Values are pointers there too. They are copied when the chunk ends before their block does,
- * and data as well when a second line comes, to which the first must be joined.
+ * Set it up (sse_init), lend it a chunk (sse_feed), and ask what is in there (sse_next), up to
+ * SSE_CHUNK_END. The standard decodes the stream to text first. Here lines are found in its bytes,
+ * and text is left to the caller: all that the grammar knows is ASCII, and no byte of that is ever
+ * part of a longer character, valid or not. A line is looked at where it lies: in the lent chunk
+ * or, if the end of a chunk cut it, in `line`. Values are pointers there too. They are copied when
+ * the chunk ends before their block does, and data when a second line comes, to be joined to it.
  */
 #ifndef SSE_CORE_H
 #define SSE_CORE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-/* The seam to the allocator: as realloc, but size 0 frees. Define it before including this file. */
+/* The seam to the allocator: as realloc(), but size 0 frees. Yours, if you define it before. */
 #ifndef SSE_REALLOC
 #include <stdlib.h>
-static inline void *sse_realloc(void *bytes, size_t size)
-{
-    if (size > 0) {
-        return realloc(bytes, size);
-    }
-    free(bytes);
-    return NULL;
-}
-#define SSE_REALLOC sse_realloc
+#define SSE_REALLOC(bytes, size) ((size) > 0 ? realloc(bytes, size) : (free(bytes), (void *)NULL))
 #endif
 
 /* The largest `limit`, and in effect none. Sums of two such sizes do not overflow. */
 #define SSE_NO_LIMIT (SIZE_MAX / 2 - 1)
-
 /* Longest `retry` value that counts, in significant digits. */
 #define SSE_MAX_RETRY_DIGITS 640
-
 /* The longest beginning of a line that shows whether it is a field: that of "retry:". */
 #define SSE_LONGEST_PREFIX 6
-
 /* Buffers from this size on are given back at the end of the chunk that had a use for them. */
 #define SSE_LARGE ((size_t)64 * 1024)
 
 /* Bytes that lie elsewhere. `bytes` is NULL: there is no such value. */
-typedef struct {
-    const char *bytes;
-    size_t length;
-} SSESpan;
-
-typedef struct {
-    char *bytes;
-    size_t length;
-    size_t capacity;
-} SSEBuffer;
-
+typedef struct { const char *bytes; size_t length; } SSESpan;
+typedef struct { char *bytes; size_t length, capacity; } SSEBuffer;
 /* The value of a field: in the chunk, in `line`, or (`at.bytes` is `copy.bytes`) in its copy. */
-typedef struct {
-    SSESpan at;
-    SSEBuffer copy;
-} SSEValue;
-
+typedef struct { SSESpan at; SSEBuffer copy; } SSEValue;
 typedef enum {
     SSE_GO_ON,     /* nothing to report */
     SSE_EVENT,     /* an event was dispatched: all fields but `text` */
@@ -75,8 +46,7 @@ typedef enum {
     SSE_IGNORED,   /* `text` is the line of an unknown field, a bad `retry`, an `id` with NUL */
     SSE_CHUNK_END, /* the chunk is used up; nothing points to it any more */
     SSE_TOO_LARGE, /* the unfinished event holds sse_unfinished() bytes, more than `limit` */
-    SSE_NO_MEMORY,
-    SSE_CLOSED
+    SSE_NO_MEMORY, SSE_CLOSED
 } SSEResult;
 
 /* What sse_next() reports. Spans are good until the next call of any function below. */
@@ -95,26 +65,21 @@ typedef struct {
     size_t limit;        /* most bytes that `size` may be, from 1 to SSE_NO_LIMIT */
     bool dispatch_empty; /* whether to dispatch blocks with a valid field, but no data */
     unsigned observe;    /* SSE_OBSERVE_...: what to report beside events */
-
     /* The chunk. Set by sse_feed(); `at` moves with each line; all NULL after SSE_CHUNK_END. */
-    const char *at;
-    const char *end;
+    const char *at, *end;
     const char *next_cr; /* the first CR from `at` on, or NULL: most streams have none */
     bool line_ended;     /* set by the first line that ends in the chunk; cleared by sse_feed() */
-
-    /* How many bytes of a byte order mark the stream began with; SSE_BOM_DECIDED once another byte,
-     * or all of the mark, has come. */
+    /* How many bytes of a byte order mark the stream began with; SSE_BOM_DECIDED when it has all of
+     * them, or another byte. */
     unsigned char bom;
     /* Set when a chunk ends in CR: an LF opening the next one belongs to it, and is no line of its
      * own. The line that the CR ends is not held back for it. Cleared by the next byte. */
     bool skip_lf;
-    /* SSE_GO_ON, until SSE_TOO_LARGE, SSE_NO_MEMORY or SSE_CLOSED: what each further call returns. */
+    /* SSE_GO_ON; after SSE_TOO_LARGE, SSE_NO_MEMORY and SSE_CLOSED these: all calls return it. */
     SSEResult refused;
-
-    /* The line that the chunks so far left unfinished. Once it can be no field, and is not observed,
+    /* The line that the chunks so far left unfinished; if it can be no field, and is not observed,
      * its first SSE_LONGEST_PREFIX bytes. Emptied by its end. */
     SSEBuffer line;
-
     /* The block that the lines so far left unfinished. All of it is reset by a blank line. */
     size_t size;    /* bytes of its field lines as they were sent, each with one end-of-line */
     bool has_field; /* an `event`, a valid `id` or a valid `retry`: see `dispatch_empty` */
@@ -124,10 +89,9 @@ typedef struct {
     SSEValue id;    /* "last event ID buffer", if this block has set it; else NULL */
 } SSEMachine;
 
+static const char sse_message[] = "message";
 static const char sse_bom[] = "\xef\xbb\xbf";
 enum { SSE_BOM_LENGTH = 3, SSE_BOM_DECIDED = 4 };
-
-static const char sse_message[] = "message";
 
 /* Buffers and values. */
 
@@ -163,21 +127,25 @@ static void sse_release(SSEBuffer *buffer)
     *buffer = (SSEBuffer){NULL, 0, 0};
 }
 
+static inline void sse_trim(SSEBuffer *buffer)
+{
+    if (buffer->capacity >= SSE_LARGE) {
+        sse_release(buffer);
+    }
+}
+
 /* Copy a value that lies where it cannot stay; give back a large copy that is not in use. */
 static bool sse_keep(SSEValue *value)
 {
-    SSEBuffer *copy = &value->copy;
     if (value->at.bytes == NULL) {
-        if (copy->capacity >= SSE_LARGE) {
-            sse_release(copy);
-        }
+        sse_trim(&value->copy);
     }
-    else if (value->at.bytes != copy->bytes) {
-        copy->length = 0;
-        if (!sse_append(copy, value->at.bytes, value->at.length)) {
+    else if (value->at.bytes != value->copy.bytes) {
+        value->copy.length = 0;
+        if (!sse_append(&value->copy, value->at.bytes, value->at.length)) {
             return false;
         }
-        value->at.bytes = copy->bytes;
+        value->at.bytes = value->copy.bytes;
     }
     return true;
 }
@@ -192,14 +160,13 @@ static SSEResult sse_refuse(SSEMachine *m, SSEResult reason, size_t unfinished)
     m->data.at.bytes = m->type.at.bytes = m->id.at.bytes = NULL;
     m->at = m->end = m->next_cr = NULL;
     m->size = unfinished;
-    m->refused = reason;
-    return reason;
+    return m->refused = reason;
 }
 
 /* Lines (9.2.5). */
 
-/* Whether an unfinished line is a field already, its name being complete only with the colon; or, if
- * it `may_become` one, whether it is the beginning of that much. */
+/* Whether an unfinished line is a field, its name being complete only with the colon; or, if it
+ * `may_become` one, the beginning of that much. */
 static bool sse_begins_field(SSEBuffer line, bool may_become)
 {
     static const char prefixes[4][SSE_LONGEST_PREFIX + 1] = {"data:", "event:", "id:", "retry:"};
@@ -234,9 +201,9 @@ static bool sse_extend_line(SSEMachine *m, const char *bytes, size_t length)
     return sse_append(&m->line, bytes, length);
 }
 
-static inline const char *sse_find_cr(const SSEMachine *m)
+static inline const char *sse_find(const char *at, const char *end, char byte)
 {
-    return m->at < m->end ? memchr(m->at, '\r', (size_t)(m->end - m->at)) : NULL;
+    return at < end ? memchr(at, byte, (size_t)(end - at)) : NULL;
 }
 
 /* Find the end of the line at `at`; move `at` behind it. NULL: it is not in the chunk.
@@ -246,7 +213,7 @@ static inline const char *sse_find_cr(const SSEMachine *m)
 static inline const char *sse_find_line_end(SSEMachine *m)
 {
     const char *cr = m->next_cr;
-    const char *lf = memchr(m->at, '\n', (size_t)((cr != NULL ? cr : m->end) - m->at));
+    const char *lf = sse_find(m->at, cr != NULL ? cr : m->end, '\n');
     if (lf != NULL) {
         m->at = lf + 1;
         return lf;
@@ -255,7 +222,7 @@ static inline const char *sse_find_line_end(SSEMachine *m)
         m->at = cr + 1;
         m->skip_lf = m->at == m->end;
         m->at += !m->skip_lf && *m->at == '\n';
-        m->next_cr = sse_find_cr(m);
+        m->next_cr = sse_find(m->at, m->end, '\r');
     }
     return cr;
 }
@@ -269,10 +236,8 @@ static inline const char *sse_find_line_end(SSEMachine *m)
  * line as the field name, and the empty string as the field value." */
 static inline bool sse_is_field(SSESpan line, const char *name, size_t length, SSESpan *value)
 {
-    if (line.length < length || memcmp(line.bytes, name, length) != 0) {
-        return false;
-    }
-    if (line.length > length && line.bytes[length++] != ':') {
+    if (line.length < length || memcmp(line.bytes, name, length) != 0
+        || (line.length > length && line.bytes[length++] != ':')) {
         return false;
     }
     length += line.length > length && line.bytes[length] == ' ';
@@ -280,8 +245,8 @@ static inline bool sse_is_field(SSESpan line, const char *name, size_t length, S
     return true;
 }
 
-/* Whether `line` is a field that the standard knows. "If the line starts with a U+003A COLON
- * character (:): Ignore the line." */
+/* Whether `line` is a field at all. "If the line starts with a U+003A COLON character (:): Ignore
+ * the line." */
 static inline bool sse_is_known(SSESpan line, SSESpan *value)
 {
     switch (*line.bytes) {
@@ -322,8 +287,8 @@ static bool sse_is_number(SSESpan *value)
             return false;
         }
     }
-    for (; value->length > 1 && *value->bytes == '0'; value->length--) {
-        value->bytes++;
+    while (value->length > 1 && *value->bytes == '0') {
+        *value = (SSESpan){value->bytes + 1, value->length - 1};
     }
     return value->length > 0 && value->length <= SSE_MAX_RETRY_DIGITS;
 }
@@ -341,40 +306,42 @@ static SSEResult sse_pass_over(SSEMachine *m, SSESpan line, SSEEvent *event)
     return is_comment ? SSE_COMMENT : SSE_IGNORED;
 }
 
-/* Process a field of the standard's. */
-static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan value, SSEEvent *event)
+/* Process the field of a line. */
+static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan value,
+                                          SSEEvent *event)
 {
+    SSEResult result = SSE_GO_ON;
     switch (*line.bytes) {
     case 'd': /* "If the field name is "data"": see there */
         return sse_add_data(m, value) ? SSE_GO_ON : sse_refuse(m, SSE_NO_MEMORY, m->size);
     case 'e': /* "If the field name is "event": Set the event type buffer to the field value." */
         m->type.at = value;
-        m->has_field = true;
-        return SSE_GO_ON;
+        break;
     case 'i': /* "If the field name is "id": If the field value does not contain U+0000 NULL, then
                * set the last event ID buffer to the field value. Otherwise, ignore the field." */
-        if (value.length > 0 && memchr(value.bytes, '\0', value.length) != NULL) {
+        if (sse_find(value.bytes, value.bytes + value.length, '\0') != NULL) {
             return sse_pass_over(m, line, event);
         }
         m->id.at = value;
-        m->has_field = true;
-        return SSE_GO_ON;
-    default: /* "If the field name is "retry": If the field value consists of only ASCII digits, then
-              * interpret the field value as an integer in base ten, and set the event stream's
+        break;
+    default: /* "If the field name is "retry": If the field value consists of only ASCII digits,
+              * then interpret the field value as an integer in base ten, and set the event stream's
               * reconnection time to that integer. Otherwise, ignore the field." */
         if (!sse_is_number(&value)) {
             return sse_pass_over(m, line, event);
         }
-        m->has_retry = m->has_field = true;
+        m->has_retry = true;
         event->text = value;
-        return SSE_RETRY;
+        result = SSE_RETRY;
     }
+    m->has_field = true;
+    return result;
 }
 
 /* Process a line that is not blank. Of one that began in an earlier chunk, what follows its first
  * `begun` bytes is in the chunk as well, at `rest`. Better: the caller may take a view there. */
-static inline SSEResult sse_process_line(SSEMachine *m, SSESpan line, size_t begun, const char *rest,
-                                         SSEEvent *event)
+static inline SSEResult sse_process_line(SSEMachine *m, SSESpan line, size_t begun,
+                                         const char *rest, SSEEvent *event)
 {
     SSESpan value;
     if (!sse_is_known(line, &value)) { /* "Otherwise: The field is ignored." */
@@ -391,10 +358,10 @@ static inline SSEResult sse_process_line(SSEMachine *m, SSESpan line, size_t beg
     return sse_process_field(m, line, value, event);
 }
 
-/* "If the line is empty (a blank line): Dispatch the event." */
+/* "Dispatch the event, as defined below." */
 static inline SSEResult sse_dispatch(SSEMachine *m, SSEEvent *event)
 {
-    /* "Set the last event ID string of the event source to the value of the last event ID buffer." */
+    /* "Set the last event ID string [...] to the value of the last event ID buffer." */
     event->id = m->id.at;
     SSEResult result = event->id.bytes != NULL ? SSE_ID : SSE_GO_ON;
     /* "If the data buffer is an empty string, set the data buffer and the event type buffer to the
@@ -426,13 +393,9 @@ static inline bool sse_keep_block(SSEMachine *m)
     if (m->size == 0 && capacities < SSE_LARGE) { /* as after most chunks */
         return true;
     }
-    if (!sse_keep(&m->data) || !sse_keep(&m->type) || !sse_keep(&m->id)) {
-        return false;
-    }
-    if (m->line.capacity >= SSE_LARGE) {
-        sse_release(&m->line);
-    }
-    return true;
+    bool is_kept = sse_keep(&m->data) && sse_keep(&m->type) && sse_keep(&m->id);
+    sse_trim(&m->line);
+    return is_kept;
 }
 
 /* Leave the chunk, which goes back to its owner. */
@@ -441,7 +404,8 @@ static SSEResult sse_leave_chunk(SSEMachine *m)
     const char *rest = m->at;
     size_t length = (size_t)(m->end - m->at);
     m->at = m->end = m->next_cr = NULL;
-    if ((m->line_ended && !sse_keep_block(m)) || (length > 0 && !sse_extend_line(m, rest, length))) {
+    if ((m->line_ended && !sse_keep_block(m))
+        || (length > 0 && !sse_extend_line(m, rest, length))) {
         return sse_refuse(m, SSE_NO_MEMORY, m->size);
     }
     if (m->line.length > m->limit - m->size && sse_begins_field(m->line, false)) {
@@ -458,20 +422,17 @@ static bool sse_strip_bom(SSEMachine *m)
         m->bom++;
     }
     size_t begun = m->bom;
-    if (begun < SSE_BOM_LENGTH && m->at == m->end) {
-        return true;
+    if (begun == SSE_BOM_LENGTH || m->at < m->end) {
+        m->bom = SSE_BOM_DECIDED;
     }
-    m->bom = SSE_BOM_DECIDED;
     /* If it was none, its bytes were the beginning of a line. */
-    return begun == SSE_BOM_LENGTH || sse_extend_line(m, sse_bom, begun);
+    return begun == SSE_BOM_LENGTH || m->at == m->end || sse_extend_line(m, sse_bom, begun);
 }
 
-/* Set up a machine for one stream, with no limit and no other option. It owns nothing yet. */
+/* Set up a machine for one stream, without limit or options. It owns nothing yet. */
 static inline void sse_init(SSEMachine *m)
 {
-    memset(m, 0, sizeof *m);
-    m->limit = SSE_NO_LIMIT;
-    m->refused = SSE_GO_ON;
+    *m = (SSEMachine){.limit = SSE_NO_LIMIT, .refused = SSE_GO_ON};
 }
 
 /* Lend a chunk, until sse_next() returns SSE_CHUNK_END or one of the results after it. Returns
@@ -491,7 +452,7 @@ static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
         m->skip_lf = false;
         m->at += *m->at == '\n';
     }
-    m->next_cr = sse_find_cr(m);
+    m->next_cr = sse_find(m->at, m->end, '\r');
     return SSE_GO_ON;
 }
 
@@ -500,14 +461,13 @@ static inline SSEResult sse_next(SSEMachine *m, SSEEvent *event)
 {
     SSEResult result = m->refused;
     while (result == SSE_GO_ON && m->at < m->end) {
-        SSESpan line = {m->at, 0};
+        const char *start = m->at;
         const char *line_end = sse_find_line_end(m);
         if (line_end == NULL) {
             break;
         }
-        line.length = (size_t)(line_end - line.bytes);
         m->line_ended = true;
-        const char *rest = line.bytes;
+        SSESpan line = {start, (size_t)(line_end - start)};
         size_t begun = m->line.length;
         if (begun > 0) {
             if (!sse_extend_line(m, line.bytes, line.length)) {
@@ -517,7 +477,7 @@ static inline SSEResult sse_next(SSEMachine *m, SSEEvent *event)
             m->line.length = 0; /* the bytes stay where they are, until the next line needs it */
         }
         result = line.length == 0 ? sse_dispatch(m, event)
-                                  : sse_process_line(m, line, begun, rest, event);
+                                  : sse_process_line(m, line, begun, start, event);
     }
     return result == SSE_GO_ON ? sse_leave_chunk(m) : result;
 }
@@ -529,9 +489,8 @@ static inline size_t sse_unfinished(const SSEMachine *m)
     return sse_begins_field(m->line, true) ? m->size + m->line.length : m->size;
 }
 
-/* Take nothing more, and give all memory back. "Once the end of the file is reached, any pending data
- * must be discarded. (If the file ends in the middle of an event, before the final empty line, the
- * incomplete event is not dispatched.)" */
+/* Take nothing more, and give all memory back. "Once the end of the file is reached, any pending
+ * data must be discarded." */
 static inline void sse_close(SSEMachine *m)
 {
     sse_refuse(m, SSE_CLOSED, sse_unfinished(m));

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 import sse_proto
 from sse_proto import EventTooLarge, RawEvent, ServerSentEvent
 from tests.fuzz.twins import Case, check, check_reference, check_twins, implementation
+from tools.docstrings import HEADER, header
 
 if TYPE_CHECKING:
     from sse_proto import SSEDecoder
@@ -139,13 +140,22 @@ def test_signatures_are_the_same(c_class: type[SSEDecoder]) -> None:
         assert parameters(getattr(c_class(), name)) == parameters(getattr(python(), name))
 
 
-def test_public_names_are_the_same_and_documented(c_class: type[SSEDecoder]) -> None:
+def test_public_names_and_their_docstrings_are_the_same(c_class: type[SSEDecoder]) -> None:
     def public(decoder_class: type[SSEDecoder]) -> set[str]:
         return {name for name in dir(decoder_class) if not name.startswith("_")}
 
-    assert public(c_class) == public(implementation("_decoder"))
+    python = implementation("_decoder")
+    assert public(c_class) == public(python)
+    assert inspect.getdoc(c_class) == inspect.getdoc(python)
     for name in public(c_class):
-        assert inspect.getdoc(getattr(c_class, name))
+        doc = inspect.getdoc(getattr(c_class, name))
+        assert doc
+        assert doc == inspect.getdoc(getattr(python, name))
+
+
+@pytest.mark.skipif(not HEADER.exists(), reason="beside an installed package there is no C code")
+def test_docstrings_of_c_are_those_of_python() -> None:
+    assert HEADER.read_text("utf-8") == header(), "outdated: run python -m tools.docstrings"
 
 
 def _outcome(function: Callable[..., object], *args: object, **kwargs: object) -> object:

@@ -154,7 +154,7 @@ def test_the_wheel_is_complete(distributions: Distributions) -> None:
 def test_the_wheel_has_nothing_else(distributions: Distributions) -> None:
     for name in distributions.in_wheel() - MODULES:
         assert ".dist-info/" in name or name.startswith("sse_proto/_speedups."), name
-        assert not name.endswith(".c")
+        assert not name.endswith((".c", ".h"))
 
 
 def test_the_source_distribution_is_complete(distributions: Distributions) -> None:
@@ -162,7 +162,8 @@ def test_the_source_distribution_is_complete(distributions: Distributions) -> No
     for module in MODULES:
         package, _, name = module.partition("/")
         assert f"{PACKAGES[package]}/{name}" in names
-    assert {"LICENSE", "README.md", "pyproject.toml", "sse_proto/_speedups.c"} <= names
+    assert {"LICENSE", "README.md", "pyproject.toml"} <= names
+    assert {f"sse_proto/{name}" for name in ("_speedups.c", "sse_core.h", "_docstrings.h")} <= names
 
 
 def test_the_core_needs_nothing_else(python: Path) -> None:
