@@ -554,6 +554,16 @@ get_last_event_id(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+get_unfinished(PyObject *self, void *Py_UNUSED(closure))
+{
+    size_t size;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    size = sse_unfinished(&((Decoder *)self)->machine);
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromSize_t(size);
+}
+
+static PyObject *
 get_reconnection_time(PyObject *self, void *Py_UNUSED(closure))
 {
     PyObject *value;
@@ -570,6 +580,8 @@ static PyGetSetDef decoder_attributes[] = {
      "Whether blocks that have fields but no data are dispatched.", NULL},
     {"last_event_id", get_last_event_id, NULL,
      "The last event ID, as of the last blank line; None: none was ever set.", NULL},
+    {"unfinished", get_unfinished, NULL,
+     "Bytes of the event that is begun and not finished; after close(): what was discarded.", NULL},
     {"reconnection_time", get_reconnection_time, NULL,
      "What the last valid `retry` field set, in milliseconds; None: there was none.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
