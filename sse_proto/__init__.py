@@ -1,32 +1,37 @@
 """Server-Sent Events without I/O: the event stream format, exact to the HTML Standard."""
 
+from ._actions import Action, Fail, Lost, NextRequest, Open, ReadyState, Stop, Wait
 from ._decoder import BytesLike
 from ._encoder import encode, encode_comment
-from ._errors import EventTooLarge, ResponseRejected, RetriesExhausted, SSEError
+from ._ending import Ending
+from ._errors import (
+    EventTooLarge,
+    IncompleteStream,
+    ResponseRejected,
+    RetriesExhausted,
+    SSEError,
+)
 from ._events import RawEvent, ServerSentEvent
 from ._implementation import IMPLEMENTATION, SSEDecoder
 from ._iterate import aiter_events, iter_events
 from ._policy import ReconnectPolicy
-from ._protocol import (
-    Action,
-    DecoderFactory,
-    EventSourceProtocol,
-    Fail,
-    Open,
-    ReadyState,
-    Stop,
-    Wait,
-)
-from ._response import media_type, why_no_event_stream
+from ._protocol import DecoderFactory, EventSourceProtocol
+from ._response import HeaderTypes, media_type, why_no_event_stream
+from ._silence import Silence, TimeLimit
 
 __all__ = [
     "IMPLEMENTATION",
     "Action",
     "BytesLike",
     "DecoderFactory",
+    "Ending",
     "EventSourceProtocol",
     "EventTooLarge",
     "Fail",
+    "HeaderTypes",
+    "IncompleteStream",
+    "Lost",
+    "NextRequest",
     "Open",
     "RawEvent",
     "ReadyState",
@@ -36,7 +41,9 @@ __all__ = [
     "SSEDecoder",
     "SSEError",
     "ServerSentEvent",
+    "Silence",
     "Stop",
+    "TimeLimit",
     "Wait",
     "aiter_events",
     "encode",

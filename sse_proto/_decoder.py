@@ -83,6 +83,7 @@ class SSEDecoder:
     __slots__ = (
         "_bom",
         "_deferred",
+        "_discarded",
         "_dispatch_empty",
         "_last_event_id",
         "_max_event_size",
@@ -134,6 +135,8 @@ class SSEDecoder:
         # Why each further call of feed() raises; and whether no call has raised it so far.
         self._refusal: EventTooLarge | ValueError | None = None
         self._deferred = False
+        # What close() has discarded, in bytes.
+        self._discarded: int | None = None
 
     @property
     def max_event_size(self) -> int | None:
@@ -149,6 +152,20 @@ class SSEDecoder:
     def last_event_id(self) -> str | None:
         """The last event ID, as of the last blank line; ``None``: none was ever set."""
         return self._last_event_id
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes of the event that is begun and not finished; after close(): what was discarded."""
+        if self._discarded is not None:
+            return self._discarded
+        if isinstance(self._refusal, EventTooLarge):
+            return self._refusal.size
+        self._settle()
+        line = bytes(self._pending[self._settled : self._settled + _LONGEST_PREFIX])
+        may_be_field = line != b"" and any(
+            line.startswith(prefix) or prefix.startswith(line) for prefix in _FIELD_PREFIXES
+        )
+        return len(self._pending) if may_be_field else self._settled
 
     @property
     def reconnection_time(self) -> int | None:
@@ -242,6 +259,7 @@ class SSEDecoder:
             EventTooLarge: The last `feed` returned events, and left this to the next call.
         """
         self._settle()
+        self._discarded = self.unfinished
         self._forget_block()
         self._room = -1
         refusal = self._refusal

@@ -32,6 +32,9 @@
 #define LAST_EVENT_ID_DOC \
     "The last event ID, as of the last blank line; ``None``: none was ever set."
 
+#define UNFINISHED_DOC \
+    "Bytes of the event that is begun and not finished; after close(): what was discarded."
+
 #define RECONNECTION_TIME_DOC \
     "What the last valid `retry` field set, in milliseconds; ``None``: there was none."
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["EventTooLarge", "ResponseRejected", "RetriesExhausted", "SSEError"]
+__all__ = [
+    "EventTooLarge",
+    "IncompleteStream",
+    "ResponseRejected",
+    "RetriesExhausted",
+    "SSEError",
+]
 
 
 class SSEError(Exception):
@@ -25,6 +31,25 @@ class EventTooLarge(SSEError):
 
     def __str__(self) -> str:
         return f"unfinished event holds {self.size} bytes, limit is {self.limit} bytes"
+
+
+class IncompleteStream(SSEError):
+    """A stream ended inside an event, or before the event that was to be its last.
+
+    Attributes:
+        unfinished: Bytes of the event that had begun, and was discarded; 0: it ended between two.
+        last_event_id: The last event ID at that moment; ``None``: none was ever set.
+    """
+
+    def __init__(self, unfinished: int, last_event_id: str | None) -> None:
+        super().__init__(unfinished, last_event_id)
+        self.unfinished = unfinished
+        self.last_event_id = last_event_id
+
+    def __str__(self) -> str:
+        if self.unfinished:
+            return f"the stream ended inside an event, after {self.unfinished} bytes of it"
+        return "the stream ended before its last event"
 
 
 class ResponseRejected(SSEError):

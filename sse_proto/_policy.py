@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from random import Random
 
 __all__ = ["ReconnectPolicy"]
@@ -15,34 +15,45 @@ __all__ = ["ReconnectPolicy"]
 # Seconds. Backing off doubles something, also where the server asks for no delay at all.
 _LEAST_STEP: Final = 0.1
 
+# RFC 9110, 9.2.1; REPORT: RFC 3253, 3.6; QUERY: draft-ietf-httpbis-safe-method-w-body.
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "REPORT", "TRACE"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReconnectPolicy:
     """When to connect again. Immutable; all times are in seconds.
 
     The wait before a connection has two parts. One is what was asked for: the stream's ``retry``,
-    or the answer's ``Retry-After`` if that is longer. The other is random, and grows with each
-    attempt that brought no event: clients that one outage has cut off do not come back as one.
+    or the answer's ``Retry-After`` if that is longer. The other is the backoff, which is random,
+    and whose bound grows with each failure: clients that one outage has cut off do not come back
+    as one.
 
     Raises:
-        ValueError: A number is out of its range.
+        ValueError: A value is out of its range.
     """
 
     initial_delay: float = 3.0
     """What stands for ``retry`` until the stream sets it."""
 
+    min_server_delay: float = 0.5
+    """The least that ``retry`` may ask for from the second connection in a row that was opened and
+    lost within a second; or `initial_delay` or `max_backoff`, whichever is the least. (So
+    ``max_backoff=0.0`` keeps to ``retry`` exactly; ``jitter="none"`` does as well.)"""
+
     max_server_delay: float = 300.0
     """The most that a server may ask for, with ``retry`` or ``Retry-After``."""
 
     factor: float = 2.0
-    """What the random part is multiplied with for each further attempt; at least 1."""
+    """What the backoff's bound is multiplied by for each further failure; at least 1."""
 
     max_backoff: float = 60.0
-    """The most that the random part may be. So a wait is at most this and `max_server_delay`."""
+    """The most that the bound may be. So a wait is at most this and `max_server_delay`."""
 
-    jitter: bool = True
-    """Whether the random part is random: uniform between 0 and its most ("full jitter"). With
-    ``False`` it is always its most, and a thousand clients come back at the same moment."""
+    jitter: bool | Literal["full", "none"] = True
+    """Whether to draw the backoff uniformly from 0 to its bound (full jitter: ``True`` or
+    ``"full"``). ``False``: it is the bound, and a thousand clients come back at the same moment.
+    ``"none"``: the first wait is exactly what was asked for, and each further failure multiplies
+    it by `factor`."""
 
     max_attempts: int | None = None
     """Attempts without an event after which to give up; ``None``: never."""
@@ -51,42 +62,86 @@ class ReconnectPolicy:
     """The longest outage: no attempt begins later than this after the loss, not counting time in
     which a connection was open. ``None``: no limit."""
 
-    reconnect_on_end: bool = True
-    """Whether a stream that the server ended properly is opened again, as the standard has it."""
+    healthy_after: float = 0.0
+    """How long a connection must have lived for its events to reset the backoff. They reset
+    `max_attempts` and `max_time` at once."""
+
+    retry_first: bool = True
+    """Whether the first connection is tried again as well. ``False``: if it cannot be opened, that
+    is an error at once."""
+
+    retry_statuses: Collection[int] = frozenset()
+    """Statuses to try again after, beside 408, 425, 429 and 5xx: 404 or 403, for example, while a
+    deploy rolls. Kept as a frozenset."""
+
+    retry_wrong_content_type: bool = False
+    """Whether to try again after a 200 that is no event stream, as the page of a proxy."""
+
+    reconnect_on_end: bool | None = None
+    """Whether to open a stream again that the server has ended properly, as the standard has it.
+    ``None``: if the request's method is safe (GET, HEAD, OPTIONS, QUERY, REPORT, TRACE); after a
+    POST, a chat API would begin, and charge for, another answer."""
 
     backoff: Callable[[float, int, Random], float] | None = None
-    """The random part, in place of the one above: a function of the delay that the server asks for,
-    of the number of attempts without an event before, and of the source of randomness. For more
-    than that, override `delay`."""
+    """The backoff, in place of the one above: a function of what was asked for, of the number of
+    failures, and of the source of randomness, as `delay` gets them. For more than that, override
+    `delay`."""
 
     def __post_init__(self) -> None:
         for name, least in (
             ("initial_delay", 0),
+            ("min_server_delay", 0),
             ("max_server_delay", 0),
             ("factor", 1),
             ("max_backoff", 0),
             ("max_attempts", 1),
             ("max_time", 0),
+            ("healthy_after", 0),
         ):
             value: float | None = getattr(self, name)
             if value is None and name in ("max_attempts", "max_time"):
                 continue
             if value is None or not least <= value < math.inf:  # NaN as well
                 raise ValueError(f"{name} must be at least {least} and finite, not {value}")
+        if self.jitter not in (True, False, "full", "none"):
+            raise ValueError(f"jitter must be True, False, 'full' or 'none', not {self.jitter!r}")
+        # The one way to set a field of a frozen dataclass.
+        object.__setattr__(self, "retry_statuses", frozenset(self.retry_statuses))
+        for status_code in self.retry_statuses:
+            if not 100 <= status_code <= 599 or status_code in (200, 204):
+                raise ValueError(
+                    "retry_statuses must be from 100 to 599, without 200 and 204,"
+                    f" not {status_code}"
+                )
 
     def delay(self, asked: float, failures: int, random: Random) -> float:
         """Return how long to wait before the next attempt, in seconds.
 
         Args:
             asked: What the server asks for, in seconds, at most `max_server_delay`.
-            failures: Attempts without an event so far; 0 right after a connection that had some.
+            failures: Attempts since the last connection that brought an event (and lived for
+                `healthy_after`); 0 right after that one.
             random: The source of randomness.
         """
         if self.backoff is not None:
             return asked + self.backoff(asked, failures, random)
         step = asked if failures == 0 else max(asked, _LEAST_STEP)
         try:
-            most = min(self.max_backoff, step * self.factor**failures)
+            if self.jitter == "none":
+                bound = step * (self.factor ** max(0, failures - 1) - 1)
+            else:
+                bound = step * self.factor**failures
         except OverflowError:
-            most = self.max_backoff
-        return asked + (random.uniform(0.0, most) if self.jitter else most)
+            bound = math.inf
+        bound = min(self.max_backoff, bound)
+        return asked + (random.uniform(0.0, bound) if self.jitter in (True, "full") else bound)
+
+    def reconnects_after_end(self, method: str) -> bool:
+        """Return whether to open a stream again that the server has ended properly.
+
+        Args:
+            method: That of its request, as ``"GET"``.
+        """
+        if self.reconnect_on_end is None:
+            return method.upper() in _SAFE_METHODS
+        return self.reconnect_on_end

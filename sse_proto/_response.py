@@ -2,16 +2,73 @@
 
 from __future__ import annotations
 
-__all__ = ["media_type", "why_no_event_stream"]
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeAlias, cast
+
+__all__ = ["HeaderTypes", "fields_of", "media_type", "why_no_event_stream"]
+
+HeaderTypes: TypeAlias = (
+    Mapping[str, str] | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
+)
+"""Header fields, as a mapping or as pairs; in any case of letters."""
+
+# One value of a list: commas in quoted strings are its own. A quoted string that nothing closes
+# goes to the end. See "get, decode, and split", Fetch 2.2.2.
+_VALUE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z))*', re.DOTALL)
+# Type and subtype, both HTTP tokens; whitespace as MIME Sniffing 4.4 has it, around and before ";".
+_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_ESSENCE: Final = re.compile(rf"[\t\n\r ]*({_TOKEN}/{_TOKEN})[\t\n\r ]*(?:;|\Z)")
+
+
+def fields_of(headers: HeaderTypes) -> dict[str, str]:
+    """Return header fields by their names in lower case.
+
+    Fields of one name are joined with commas, as a list is (RFC 9110, 5.3). Of ``Retry-After``,
+    which is none, the last one counts.
+    """
+    if isinstance(headers, Mapping):  # which joins them itself
+        mapping = cast("Mapping[str, str]", headers)
+        return {name.lower(): value for name, value in mapping.items()}
+    fields: dict[str, str] = {}
+    for name, value in cast("Iterable[tuple[str | bytes, str | bytes]]", headers):
+        key, text = _text(name).lower(), _text(value)
+        fields[key] = f"{fields[key]}, {text}" if key in fields and key != "retry-after" else text
+    return fields
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
 
 
 def media_type(content_type: str) -> str:
-    """Return the type and subtype of a ``Content-Type``, in lower case. See RFC 9110, 8.3.1."""
-    return content_type.partition(";")[0].strip(" \t").lower()
+    """Return the type and subtype of a ``Content-Type``, in lower case; ``""`` if it has none.
+
+    Of a list, the last valid one counts that is not ``*/*``: a server, or a proxy, may have sent
+    the header twice. See "extract a MIME type", Fetch 2.2.2, and "parse a MIME type", MIME
+    Sniffing 4.4.
+
+    Args:
+        content_type: The header's value; of several such headers their values, joined with commas.
+    """
+    found = ""
+    position = 0
+    while position <= len(content_type):
+        value = cast("re.Match[str]", _VALUE.match(content_type, position))
+        position = value.end() + 1  # after the comma
+        essence = _ESSENCE.match(value[0])
+        if essence is not None and essence[1] != "*/*":
+            found = essence[1].lower()
+    return found
 
 
 def why_no_event_stream(status_code: int, content_type: str) -> str | None:
-    """Say why a response is no event stream; ``None`` if it is. See HTML Standard 9.2.3."""
+    """Say why a response is no event stream; ``None`` if it is. See HTML Standard 9.2.3.
+
+    Args:
+        status_code: The response's.
+        content_type: As `media_type` takes it.
+    """
     if status_code != 200:
         return f"expected status 200, got {_found(status_code, content_type)}"
     if media_type(content_type) != "text/event-stream":

@@ -526,6 +526,16 @@ get_last_event_id(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+get_unfinished(PyObject *self, void *Py_UNUSED(closure))
+{
+    size_t size;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    size = sse_unfinished(&((Decoder *)self)->machine);
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromSize_t(size);
+}
+
+static PyObject *
 get_reconnection_time(PyObject *self, void *Py_UNUSED(closure))
 {
     PyObject *value;
@@ -539,6 +549,7 @@ static PyGetSetDef decoder_attributes[] = {
     {"max_event_size", get_max_event_size, NULL, MAX_EVENT_SIZE_DOC, NULL},
     {"dispatch_empty", get_dispatch_empty, NULL, DISPATCH_EMPTY_DOC, NULL},
     {"last_event_id", get_last_event_id, NULL, LAST_EVENT_ID_DOC, NULL},
+    {"unfinished", get_unfinished, NULL, UNFINISHED_DOC, NULL},
     {"reconnection_time", get_reconnection_time, NULL, RECONNECTION_TIME_DOC, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

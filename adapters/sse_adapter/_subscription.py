@@ -76,6 +76,7 @@ class _BaseSubscription(Generic[_R]):
         waiter: Waiter,
         options: SubscribeOptions,
         *,
+        method: str = "GET",
         url: str,
         logger: logging.Logger,
         idle_timeout: float | None = None,
@@ -87,6 +88,7 @@ class _BaseSubscription(Generic[_R]):
             connector: Opens its connections.
             waiter: Waits between them.
             options: As the caller gave them.
+            method: That of the request: a POST is not repeated after the answer's proper end.
             url: For the log.
             logger: The adapter's.
             idle_timeout, last_event_id: What holds if the options have nothing of it.
@@ -98,6 +100,7 @@ class _BaseSubscription(Generic[_R]):
         self._protocol = EventSourceProtocol(
             options.get("reconnect", _DEFAULT_POLICY),
             random=Random(),
+            method=method,
             last_event_id=last_event_id,
             idle_timeout=options.get("idle_timeout", idle_timeout),
             decoder=options.get("decoder", SSEDecoder),
@@ -182,7 +185,10 @@ class _BaseSubscription(Generic[_R]):
             await self._lost(error)
             return
         action = self._protocol.response_received(
-            body.status_code, body.headers, now=self._waiter.time()
+            body.status_code,
+            body.headers,
+            now=self._waiter.monotonic(),
+            wall_time=self._waiter.time(),
         )
         if isinstance(action, Fail):
             # Without the body, should reading it be cancelled.
@@ -224,7 +230,7 @@ class _BaseSubscription(Generic[_R]):
             self._protocol.close()
             action = Fail(error)
         else:
-            action = self._protocol.connection_lost(error, now=self._waiter.time())
+            action = self._protocol.connection_lost(error, now=self._waiter.monotonic())
             action = self._translated(action, None, b"")
         await self._do_and_close(action)
 

@@ -116,6 +116,7 @@ class _Connector(Connector[R]):
             library.UnsupportedProtocol,
         )
         self.settings: dict[str, Any] = {
+            "method": method,
             "url": str(url),
             "logger": _logger,
             "last_event_id": self._take_last_event_id(),

@@ -114,6 +114,7 @@ class _BaseConnector(Connector[httpxr.Response]):
         if (content := options.get("content")) is not None:
             options["content"] = whole_content(content)
         self.settings: dict[str, Any] = {
+            "method": method,
             "url": str(url),
             "logger": _logger,
             "last_event_id": self._take_last_event_id(),

@@ -222,7 +222,7 @@ def _request(parser: argparse.ArgumentParser, options: argparse.Namespace) -> di
         "headers": headers,
         "content": body,
         "last_event_id": options.last_event_id,
-        "reconnect": ReconnectPolicy() if again else None,
+        "reconnect": ReconnectPolicy(reconnect_on_end=True) if again else None,
         "idle_timeout": options.idle_timeout,
         "timeout": httpxr.Timeout(_OPEN_TIMEOUT),
         "transport": _network(parser, options),

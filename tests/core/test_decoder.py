@@ -1025,3 +1025,45 @@ def test_each_way_to_build_an_event_gives_the_same(decoder: SSEDecoder) -> None:
     events = [event for chunk in chunks for event in decoder.feed(chunk)]
     assert events == one("x") * 4
     assert {type(event) for event in events} == {ServerSentEvent}
+
+
+# What is begun and not finished.
+
+
+@pytest.mark.parametrize(
+    ("stream", "unfinished"),
+    [
+        (b"", 0),
+        (b"data: x\n\n", 0),
+        (b"data: x\r\n\r", 0),
+        (b": comment", 0),
+        (b": comment\nunknown: x\nunknown", 0),
+        (b"data: x\n\n\n\n", 0),
+        (b"d", 1),
+        (b"data: x\n\ndata", 4),
+        (b"data: x\n", 8),
+        (b"data: x\r\n", 8),
+        (b"id: 1\n: comment\nunknown: x\ndata: xyz", 15),
+        (b"id: 1\n: comment", 6),
+        (b"\xef\xbb\xbfdata: x", 7),
+    ],
+)
+def test_unfinished_is_what_an_event_has_so_far(
+    decoder_class: type[SSEDecoder], stream: bytes, unfinished: int
+) -> None:
+    for pieces in ([stream], [stream[i : i + 1] for i in range(len(stream))]):
+        decoder = decoder_class()
+        for piece in pieces:
+            decoder.feed(piece)
+        assert decoder.unfinished == unfinished
+        for _ in range(2):
+            decoder.close()
+            assert decoder.unfinished == unfinished
+    decoder = decoder_class(max_event_size=10)
+    with pytest.raises(EventTooLarge):
+        decoder.feed(b"data: " + b"x" * 10)
+    assert decoder.unfinished == 16
+    with pytest.raises(EventTooLarge):
+        decoder.feed(b"")
+    decoder.close()
+    assert decoder.unfinished == 16

@@ -39,13 +39,18 @@ class Most(Random):
 def test_defaults() -> None:
     assert {field.name: getattr(DEFAULT, field.name) for field in fields(DEFAULT)} == {
         "initial_delay": 3.0,
+        "min_server_delay": 0.5,
         "max_server_delay": 300.0,
         "factor": 2.0,
         "max_backoff": 60.0,
         "jitter": True,
         "max_attempts": None,
         "max_time": None,
-        "reconnect_on_end": True,
+        "healthy_after": 0.0,
+        "retry_first": True,
+        "retry_statuses": frozenset(),
+        "retry_wrong_content_type": False,
+        "reconnect_on_end": None,
         "backoff": None,
     }
 
@@ -72,11 +77,13 @@ def test_options_have_names() -> None:
     ("name", "least"),
     [
         ("initial_delay", 0),
+        ("min_server_delay", 0),
         ("max_server_delay", 0),
         ("factor", 1),
         ("max_backoff", 0),
         ("max_attempts", 1),
         ("max_time", 0),
+        ("healthy_after", 0),
     ],
 )
 def test_numbers_have_a_least_value(name: str, least: int) -> None:
@@ -94,6 +101,35 @@ def test_numbers_have_a_least_value(name: str, least: int) -> None:
     else:
         with pytest.raises(ValueError, match=rf"^{name} must be .*, not None$"):
             policy(None)
+
+
+def test_statuses_are_kept_as_a_frozenset() -> None:
+    policy = ReconnectPolicy(retry_statuses=[403, 404, 404])
+    assert policy.retry_statuses == frozenset({403, 404})
+    assert policy == ReconnectPolicy(retry_statuses=range(403, 405))
+    assert hash(policy) == hash(ReconnectPolicy(retry_statuses={404, 403}))
+    assert pickle.loads(pickle.dumps(policy)) == replace(policy) == policy
+
+
+@pytest.mark.parametrize("status_code", [0, 99, 200, 204, 600, -404])
+def test_statuses_that_cannot_be_retried(status_code: int) -> None:
+    with pytest.raises(ValueError, match="retry_statuses") as caught:
+        ReconnectPolicy(retry_statuses=[404, status_code])
+    assert str(caught.value) == (
+        f"retry_statuses must be from 100 to 599, without 200 and 204, not {status_code}"
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "QUERY", "REPORT", "TRACE", "get"])
+def test_after_the_end_safe_methods_are_sent_again(method: str) -> None:
+    assert DEFAULT.reconnects_after_end(method)
+    assert not ReconnectPolicy(reconnect_on_end=False).reconnects_after_end(method)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "CONNECT", "", "GET "])
+def test_after_the_end_other_methods_are_not(method: str) -> None:
+    assert not DEFAULT.reconnects_after_end(method)
+    assert ReconnectPolicy(reconnect_on_end=True).reconnects_after_end(method)
 
 
 # The wait
@@ -126,6 +162,32 @@ def test_without_jitter_nothing_is_random() -> None:
     waits = [policy.delay(3.0, failures, chance) for failures in range(7)]
     assert waits == [6, 9, 15, 27, 51, 63, 63]
     assert chance.ranges == []
+
+
+def test_an_exact_wait() -> None:
+    policy = ReconnectPolicy(jitter="none")
+    chance = Most()
+    # The first one is what was asked for; then it doubles.
+    assert [policy.delay(0.5, failures, chance) for failures in range(5)] == [0.5, 0.5, 1, 2, 4]
+    assert [policy.delay(3.0, failures, chance) for failures in (6, 7, 9999)] == [63, 63, 63]
+    assert [policy.delay(0.0, failures, chance) for failures in range(4)] == [
+        *(0.0, 0.0, 0.1),
+        pytest.approx(0.3),
+    ]
+    assert chance.ranges == []
+
+
+def test_full_jitter_has_a_name_as_well() -> None:
+    chance = Most()
+    assert ReconnectPolicy(jitter="full").delay(3.0, 1, chance) == 9.0
+    assert chance.ranges == [(0.0, 6.0)]
+
+
+@pytest.mark.parametrize("jitter", ["", "half", None, 2, []])
+def test_another_jitter_is_refused(jitter: Any) -> None:
+    with pytest.raises(ValueError, match="jitter") as caught:
+        ReconnectPolicy(jitter=jitter)
+    assert str(caught.value) == f"jitter must be True, False, 'full' or 'none', not {jitter!r}"
 
 
 def test_a_wait_depends_on_the_randomness_alone() -> None:
@@ -184,7 +246,7 @@ def test_a_subclass() -> None:
         ReconnectPolicy,
         factor=st.floats(1, 1e308) | st.integers(1, 10),
         max_backoff=st.floats(0, 1e6),
-        jitter=st.booleans(),
+        jitter=st.sampled_from([True, False, "full", "none"]),
     ),
     asked=st.floats(0, 1e6),
     failures=st.integers(0, 5000),

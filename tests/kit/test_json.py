@@ -16,6 +16,7 @@ from sse_adapter._json import why_no_json_stream
         (200, "text/plain", None),
         (300, "application/json", "expected a status of success, got status 300 with content type"),
         (404, "", "expected a status of success, got status 404 with no content type"),
+        (200, "text/html, application/json", None),
         (200, "text/json", "expected an event stream or NDJSON, got status 200 with content type"),
         (200, "application/xml", "expected an event stream or NDJSON, got status 200 with content"),
     ],
