@@ -35,8 +35,10 @@ class Body(ABC, Generic[_R]):
     """Whether it is asynchronous."""
 
     def __init__(self, response: _R, *, idle_timeout: float | None = None) -> None:
-        self.response = response
-        self.idle_timeout = idle_timeout
+        self.response: _R = response
+        """As it was given."""
+        self.idle_timeout: float | None = idle_timeout
+        """As it was given."""
 
     @property
     @abstractmethod

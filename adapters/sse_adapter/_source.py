@@ -27,14 +27,9 @@ class EventSource(Generic[_R]):
             adapters that know more about it than the response does.
         decoder: A new decoder, for limits and options, or with a ``last_event_id``.
 
-    An adapter derives its own, and names the bodies that a bare response is read as::
-
-        class EventSource(
-            sse_adapter.EventSource[Response], sync_body=SyncBody, async_body=AsyncBody
-        ):
-            ...
-
-    Either may be left out: iterating in that way is a TypeError then, unless a body is given.
+    An adapter derives its own, and names the bodies to read a bare response with, as keywords of
+    the class: ``sync_body=SyncBody, async_body=AsyncBody``. If one is left out, loops of its kind
+    raise a TypeError, unless a body is given.
     """
 
     _sync_body: ClassVar[type[Body[Any]] | None] = None
