@@ -316,9 +316,10 @@ def test_site_has_every_page() -> None:
     ("heading", "folder"),
     [
         ("## The core: sse_proto", "sse_proto"),
-        ("### What adapters share", "sse_proto/_adapter"),
+        ("## The kit: sse_adapter", "adapters/sse_adapter"),
         ("## An adapter: sse_httpx", "adapters/sse_httpx"),
         ("## An adapter: sse_httpxr", "adapters/sse_httpxr"),
+        ("### What httpxr needs: _live", "adapters/sse_httpxr/_live"),
     ],
 )
 def test_architecture_has_every_module(heading: str, folder: str) -> None:
@@ -329,10 +330,24 @@ def test_architecture_has_every_module(heading: str, folder: str) -> None:
     modules = {
         path.name.partition(".")[0]
         for path in (ROOT / folder).iterdir()
-        if path.suffix in (".py", ".c") or (path / "__init__.py").is_file()
+        if path.suffix in (".py", ".c", ".h") or (path / "__init__.py").is_file()
     }
     assert len(rows) == len(set(rows))
     assert set(rows) == modules - {"__init__"}
+
+
+def test_a_bytes_way_is_as_the_architecture_says() -> None:
+    text = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
+    _, _, section = text.partition("\n## A byte's way\n")
+    section, _, _ = section.partition("\n## ")
+    steps = re.findall(r"^\| \d+ \| (\S.*?) \| (.*) \|$", section, re.M)
+    assert len(steps) == 10
+    for place, what in steps[1:]:
+        (file,) = re.findall(r"`([\w/]+\.\w+)`", place)
+        folders = (ROOT, ROOT / "adapters", ROOT / "adapters" / "sse_httpxr")
+        (source,) = (folder / file for folder in folders if (folder / file).is_file())
+        for name in re.findall(r"`(?:\w+\.)?(\w+)`", what):
+            assert name in source.read_text("utf-8"), name
 
 
 def test_readme_says_how_many_vectors_pass() -> None:
