@@ -37,6 +37,13 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     return _LINK.sub(text_alone, markdown)
 
 
+def on_post_build(*, config: Any, **_: Any) -> None:
+    """Put llms.txt at the top of the site, with links to its pages."""
+    text = (ROOT / "llms.txt").read_text("utf-8").replace("](docs/index.md)", "](./)")
+    text = re.sub(r"\]\(docs/(.+?)\.md\)", r"](\1/)", text)
+    (Path(config.site_dir) / "llms.txt").write_text(text, "utf-8")
+
+
 def on_post_page(output: str, **_: Any) -> str:
     """Leave out where a name is defined: it is private, and may change."""
     return _TITLE.sub("", output)

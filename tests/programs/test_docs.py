@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
 README: Final = ROOT / "README.md"
-PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("**/*.md"))]
+LLMS: Final = ROOT / "llms.txt"
+PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("**/*.md")), LLMS]
 PACKAGES: Final = ("sse_proto", "sse_adapter", "sse_httpxr", "sse_httpx")
 
 # A block of code; a comment right before it, and the block of text right after it, belong to it.
@@ -128,6 +129,8 @@ def test_code_runs(
     replacements = {"https://example.com": service, "https://api.openai.com": service}
     if TUTORIAL_URL in block.code:
         replacements[TUTORIAL_URL] = request.getfixturevalue("tutorial_server")
+    if "import httpx2" in block.code:
+        pytest.importorskip("httpx2")
     monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
     exec(block.compiled(replacements), {"__name__": "__main__"})
     printed = capsys.readouterr()
@@ -303,13 +306,29 @@ def test_readme_leads_to_every_page() -> None:
     assert {page for page in PAGES if DOCS in page.parents} <= reached
 
 
-def test_site_has_every_page() -> None:
+def pages_of_the_site() -> list[str]:
     config = (ROOT / "mkdocs.yml").read_text("utf-8")
     _, _, nav = config.partition("\nnav:\n")
     nav, _, _ = nav.partition("\n\n")
-    pages = re.findall(r": (\S+\.md)$", nav, re.M)
+    return re.findall(r": (\S+\.md)$", nav, re.M)
+
+
+def test_site_has_every_page() -> None:
+    pages = pages_of_the_site()
     assert len(pages) == len(set(pages))
     assert set(pages) == {page.relative_to(DOCS).as_posix() for page in DOCS.glob("**/*.md")}
+
+
+def test_llms_txt_has_every_page_and_every_package() -> None:
+    text = LLMS.read_text("utf-8")
+    entries = re.findall(r"^- \[(.+)\]\((docs/.+\.md)\)", text, re.M)
+    assert [path for _, path in entries] == [f"docs/{page}" for page in pages_of_the_site()]
+    for title, path in entries:
+        assert (ROOT / path).read_text("utf-8").startswith(f"# {title}")
+    for package in PACKAGES:
+        assert f"`{package}`" in text
+    for name in set(re.findall(r"`(a?connect_sse|a?subscribe|iter_json|\w+Error)`", text)):
+        assert name in (*importlib.import_module("sse_httpx").__all__, "iter_json")
 
 
 @pytest.mark.parametrize(
