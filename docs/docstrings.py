@@ -3,16 +3,22 @@
 In the docstrings `Name` is a reference, and ``text`` is code. Where the former names something on
 one of the pages it becomes a link. A list of exceptions under a line of its own ("Iterating
 raises:") becomes a list, as "Raises:" does by itself.
+
+Signatures are shown without what is private in them: aliases as what they stand for, type variables
+and shapes by a plain name.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any, Final
 
 import griffe
 
-_PACKAGES: Final = ("sse_proto", "sse_httpxr", "sse_httpx")
+_PACKAGES: Final = ("sse_proto", "sse_adapter", "sse_httpxr", "sse_httpx")
+# Type variables, by what they stand for.
+_PLAIN: Final = {"_R": "Response", "_R_co": "Response"}
 _REFERENCE: Final = re.compile(r"(?<![`\[\w])`([A-Za-z_][\w.]*)`(?!`)")
 # A line that ends so has exceptions under it.
 _LEAD: Final = re.compile(r"(?:.*\b(?:raises|also)(?:, .*)?|Raises):")
@@ -24,14 +30,28 @@ class References(griffe.Extension):
 
     def on_function(self, *, func: griffe.Function, **_: Any) -> None:
         for parameter in func.parameters:
+            parameter.annotation = _without_private(parameter.annotation, func.module)
+            if parameter.kind is griffe.ParameterKind.var_keyword:
+                parameter.default = None
+                continue
             constant = func.module.members.get(str(parameter.default))
-            if constant is not None and constant.is_attribute and constant.name != "UNSET":
+            if isinstance(constant, griffe.Attribute):
                 parameter.default = constant.value
-
-        _name_response(func.returns, *(parameter.annotation for parameter in func.parameters))
+        func.returns = _without_private(func.returns, func.module)
 
     def on_attribute(self, *, attr: griffe.Attribute, **_: Any) -> None:
-        _name_response(attr.annotation)
+        attr.annotation = _without_private(attr.annotation, attr.module)
+        if "TypeAlias" in str(attr.annotation):
+            attr.value = _without_private(attr.value, attr.module)
+        elif "instance-attribute" in attr.labels:
+            attr.value = None  # it is the constructor's argument, or made of it
+
+    def on_class(self, *, cls: griffe.Class, **_: Any) -> None:
+        cls.bases = [
+            "Protocol" if str(base).startswith("Protocol[") else base
+            for base in cls.bases
+            if str(base).partition("[")[0] not in ("ABC", "Generic")
+        ]
 
     def on_object(self, *, obj: griffe.Object, loader: griffe.GriffeLoader, **_: Any) -> None:
         if obj.docstring is None:
@@ -40,13 +60,21 @@ class References(griffe.Extension):
         obj.docstring.value = _REFERENCE.sub(lambda found: _link(found[1], obj, loader), text)
 
 
-def _name_response(*annotations: griffe.Expr | str | None) -> None:
-    """Give the type variable of the adapters' base classes the name of what it stands for."""
-    for annotation in annotations:
-        if isinstance(annotation, griffe.Expr):
-            for part in annotation.iterate(flat=True):
-                if isinstance(part, griffe.ExprName) and part.name == "_R":
-                    part.name = "Response"
+def _without_private(value: Any, module: griffe.Module) -> Any:
+    """Return an expression, or what it is a part of, without the private names of its module."""
+    if isinstance(value, list):
+        return [_without_private(part, module) for part in value]
+    if isinstance(value, griffe.ExprName) and value.name.startswith("_"):
+        meant = module.members.get(value.name)
+        if isinstance(meant, griffe.Attribute) and "TypeAlias" in str(meant.annotation):
+            return _without_private(meant.value, module)
+        value.name = _PLAIN.get(value.name, value.name.lstrip("_"))
+    elif isinstance(value, griffe.Expr):
+        for field in dataclasses.fields(value):
+            part = getattr(value, field.name)
+            if isinstance(part, (griffe.Expr, list)):
+                setattr(value, field.name, _without_private(part, module))
+    return value
 
 
 def _with_lists(text: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parent.parent
 
 _ROW: Final = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
+# What mkdocstrings shows under the pointer: a name with the module that defines it.
+_TITLE: Final = re.compile(r' title="[^"]*\bsse_\w+\._[^"]*"')
 _LINK: Final = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 
 
@@ -33,3 +35,15 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
         return text if leads_out else link[0]
 
     return _LINK.sub(text_alone, markdown)
+
+
+def on_post_build(*, config: Any, **_: Any) -> None:
+    """Put llms.txt at the top of the site, with links to its pages."""
+    text = (ROOT / "llms.txt").read_text("utf-8").replace("](docs/index.md)", "](./)")
+    text = re.sub(r"\]\(docs/(.+?)\.md\)", r"](\1/)", text)
+    (Path(config.site_dir) / "llms.txt").write_text(text, "utf-8")
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Leave out where a name is defined: it is private, and may change."""
+    return _TITLE.sub("", output)

@@ -7,7 +7,7 @@ that `EventSource`, JSON items and subscriptions, sync and asynchronous.
 from ._body import Body
 from ._errors import SSEError
 from ._json import AsyncJsonItems, JsonItems, async_json_items, json_items
-from ._options import ConnectOptions, Headers, SubscribeOptions, missing_headers, part
+from ._options import ConnectOptions, Headers, SubscribeOptions, missing_headers, split_options
 from ._reading import AsyncItems, Items
 from ._source import EventSource
 from ._subscription import AsyncSubscription, Connector, Subscription
@@ -34,5 +34,5 @@ __all__ = [
     "async_json_items",
     "json_items",
     "missing_headers",
-    "part",
+    "split_options",
 ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+from ._errors import SSEError
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
-
-    from ._errors import SSEError
 
 __all__ = ["Body", "run"]
 
@@ -19,21 +19,26 @@ _T = TypeVar("_T")
 class Body(ABC, Generic[_R]):
     """The body of one response: sync or asynchronous, never both.
 
+    An adapter derives a class for each of the two that its client has. It must define ``is_async``,
+    `status_code`, `headers`, `read` and `close`; the rest has defaults.
+
     The methods are coroutines in either case, so that what stands on them is written once. Those of
-    a sync body block where those of an asynchronous one suspend, and never suspend.
+    a sync body block where those of an asynchronous one suspend; they must never suspend.
 
     Args:
         response: The client's response. Nothing is done with it before the first `read`.
-        idle_timeout: Seconds that a `read` may wait for bytes; ``None``: for ever. For those who
-            open responses themselves, and want another timeout than the client's own.
+        idle_timeout: Seconds that a `read` may wait for bytes; ``None``: for ever. For adapters
+            that keep this time themselves; where the client does, it is ``None``.
     """
 
     is_async: ClassVar[bool]
-    """Which of the two this is."""
+    """Whether it is asynchronous."""
 
     def __init__(self, response: _R, *, idle_timeout: float | None = None) -> None:
-        self.response = response
-        self.idle_timeout = idle_timeout
+        self.response: _R = response
+        """As it was given."""
+        self.idle_timeout: float | None = idle_timeout
+        """As it was given."""
 
     @property
     @abstractmethod
@@ -43,7 +48,7 @@ class Body(ABC, Generic[_R]):
     @property
     @abstractmethod
     def headers(self) -> Iterable[tuple[str, str]]:
-        """The response's header fields, in any case of letters."""
+        """The response's header fields, names in any case."""
 
     @property
     def content_encoding(self) -> str:
@@ -51,20 +56,20 @@ class Body(ABC, Generic[_R]):
         return ""
 
     def check(self) -> None:  # not abstract: some clients have one kind of response
-        """Check that the response can be read in this way. Called once, before the first `read`.
+        """Check that the response can be read this way. Called once, before the first `read`.
 
         Raises:
-            TypeError: It is asynchronous for a sync body, or sync for an asynchronous one.
-            Exception: The client's own, if the response was read before and kept nothing.
+            TypeError: It is asynchronous and this body is sync, or the other way round.
+            Exception: The client's own, if the response has been read and nothing was kept.
         """
 
     @abstractmethod
     async def read(self, seconds: float | None) -> bytes | None:
-        """Return the next chunk, of any size; ``None`` at the end of the body.
+        """Return the next chunk as soon as there is one, of any size; ``None`` at the body's end.
 
         Args:
-            seconds: How long to wait at most; ``None``: for ever. Where the client cannot change it
-                between two reads, the first one counts.
+            seconds: The longest time to wait; ``None``: as long as the client itself would. If the
+                client cannot change it between two reads, the value of the first read holds.
 
         Raises:
             TimeoutError: Nothing came within ``seconds``.
@@ -73,37 +78,47 @@ class Body(ABC, Generic[_R]):
 
     @abstractmethod
     async def close(self) -> None:
-        """Close the response and its connection. May be called again, and without any read."""
+        """Close the response, and its connection unless the body has been read to its end.
+
+        May be called again, and before any read.
+        """
 
     def interrupt(self) -> None:  # not abstract: closing is enough for some
-        """End a read that another thread or task waits in, by an error of whatever kind."""
+        """Make a read that another thread or task waits in fail, with any error."""
 
     def goes_on_after(self, error: BaseException) -> bool:  # noqa: ARG002  # for those who override
-        """Whether reading may go on after a read has raised this. If not, the body is closed."""
+        """Return whether reading may go on after a read raised this. If not, the body is closed."""
         return False
 
-    # Errors, in terms of the client.
+    # Errors: an adapter overrides these to raise what its client's users catch.
 
-    @abstractmethod
     def sse_error(self, message: str, start: bytes | None) -> SSEError:
-        """Return the adapter's ``SSEError``.
+        """Return the error for a response that is no event stream, or one beyond the limits.
 
         Args:
             message: What is wrong.
-            start: The start of the body, where the response itself is what is wrong.
+            start: The start of the body, if the response itself is at fault; else ``None``.
         """
+        if start is None:
+            return SSEError(message)
+        return SSEError(
+            message,
+            status_code=self.status_code,
+            headers=self.headers,
+            body=start.decode("utf-8", "replace"),
+        )
 
-    @abstractmethod
     def timeout_error(self, message: str) -> Exception:
-        """Return the client's error for a read that took too long."""
+        """Return the error for a read that took too long."""
+        return TimeoutError(message)
 
-    @abstractmethod
     def closed_error(self) -> Exception:
-        """Return what reading raises after the body was closed before its end."""
+        """Return the error for reading on after the body was closed before its end."""
+        return SSEError("the stream was closed before its end")
 
 
 def run(coroutine: Coroutine[object, object, _T]) -> _T:
-    """Run a coroutine that never suspends, as those of a sync body; return what it returns."""
+    """Run a coroutine that never suspends, such as those of a sync body; return its result."""
     try:
         coroutine.send(None)
     except StopIteration as done:

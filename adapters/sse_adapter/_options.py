@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from sse_proto import DecoderFactory
 
-__all__ = ["ConnectOptions", "Headers", "SubscribeOptions", "missing_headers", "part"]
+__all__ = ["ConnectOptions", "Headers", "SubscribeOptions", "missing_headers", "split_options"]
 
 _HEADERS: Final = (("accept", "text/event-stream"), ("cache-control", "no-store"))
 
@@ -58,18 +58,22 @@ class SubscribeOptions(TypedDict, total=False):
     ``functools.partial(SSEDecoder, max_event_size=4096)``."""
 
 
-def part(
+def split_options(
     caller: str, options: Mapping[str, object], own: type[_Own], request: type[_Request]
 ) -> tuple[_Own, _Request]:
-    """Part a call's options in those of the kit and those of the request.
+    """Split the options of a call into those of the kit and those of the request.
 
     Args:
-        caller: The function's name, for the error.
-        options: What it was called with.
-        own, request: The two, as the TypedDict that has them.
+        caller: The name of the function that was called, for the error.
+        options: What it was called with, ``**options``.
+        own: `ConnectOptions` or `SubscribeOptions`.
+        request: The adapter's own ``TypedDict``, with the options of a request.
+
+    Returns:
+        Two dictionaries, typed as ``own`` and ``request``. An option that was not given is absent.
 
     Raises:
-        TypeError: There is an option that neither has.
+        TypeError: Neither of the two has such an option.
     """
     mine: dict[str, Any] = {}
     others: dict[str, Any] = {}

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from sse_proto import SSEDecoder, why_no_event_stream
 
+from ._body import Body
 from ._json import AsyncJsonItems, JsonItems, data_of
 from ._reading import AsyncItems, Items, Reader
 
 if TYPE_CHECKING:
     from sse_proto import ServerSentEvent
-
-    from ._body import Body
 
 __all__ = ["EventSource"]
 
@@ -24,28 +23,45 @@ class EventSource(Generic[_R]):
     """The events of an open response.
 
     Args:
-        response: Open, and not read so far; or built from bytes or an iterator.
+        response: Open and unread, or built from bytes or an iterator; or the `Body` of one, for
+            adapters that know more about it than the response does.
         decoder: A new decoder, for limits and options, or with a ``last_event_id``.
 
-    An adapter names its two kinds of `Body`.
+    An adapter derives its own, and names the bodies to read a bare response with, as keywords of
+    the class: ``sync_body=SyncBody, async_body=AsyncBody``. If one is left out, loops of its kind
+    raise a TypeError, unless a body is given.
     """
 
     _sync_body: ClassVar[type[Body[Any]] | None] = None
-    """What ``for`` reads, of the response; ``None``: the client has no sync responses."""
     _async_body: ClassVar[type[Body[Any]] | None] = None
-    """What ``async for`` reads; ``None``: the client has no asynchronous responses."""
 
-    def __init__(self, response: _R, *, decoder: SSEDecoder | None = None) -> None:
-        self._response = response
+    def __init_subclass__(
+        cls,
+        *,
+        sync_body: type[Body[Any]] | None = None,
+        async_body: type[Body[Any]] | None = None,
+    ) -> None:
+        super().__init_subclass__()
+        cls._sync_body = sync_body or cls._sync_body
+        cls._async_body = async_body or cls._async_body
+
+    def __init__(self, response: _R | Body[_R], *, decoder: SSEDecoder | None = None) -> None:
+        self._response: _R
+        if isinstance(response, Body):
+            body = cast("Body[_R]", response)
+            self._response = body.response
+            new_body = partial(_given_body, body)
+        else:
+            self._response = response
+            new_body = partial(self._new_body, response)
         self._decoder = SSEDecoder() if decoder is None else decoder
-        self._reader = Reader(partial(self._new_body, response), self._decoder, why_no_event_stream)
+        self._reader = Reader(new_body, self._decoder, why_no_event_stream)
 
     @classmethod  # so that the reader does not hold the source, and with it itself
     def _new_body(cls, response: _R, is_async: bool) -> Body[Any]:
         kind = cls._async_body if is_async else cls._sync_body
         if kind is None:
-            loop, other = ("async for", "for") if is_async else ("for", "async for")
-            raise TypeError(f"this adapter has no `{loop}`: use `{other}`")
+            raise _wrong_loop(is_async)
         return kind(response)
 
     @property
@@ -98,3 +114,14 @@ class EventSource(Generic[_R]):
 
     def __repr__(self) -> str:
         return f"<EventSource {self.response!r}>"
+
+
+def _given_body(body: Body[_R], is_async: bool) -> Body[_R]:
+    if body.is_async is not is_async:
+        raise _wrong_loop(is_async)
+    return body
+
+
+def _wrong_loop(is_async: bool) -> TypeError:
+    kind, loop = ("synchronous", "for") if is_async else ("asynchronous", "async for")
+    return TypeError(f"this stream is {kind}: use `{loop}`")

@@ -28,6 +28,7 @@ from sse_proto import (
 
 from ._body import run
 from ._chunks import Chunks
+from ._errors import SSEError
 from ._reading import explained
 from ._waiting import Interrupted
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from sse_proto import Action, ServerSentEvent
 
     from ._body import Body
-    from ._errors import SSEError
     from ._options import SubscribeOptions
     from ._waiting import Waiter
 
@@ -44,6 +44,7 @@ __all__ = ["AsyncSubscription", "Connector", "Subscription"]
 _R = TypeVar("_R")
 
 _DEFAULT_POLICY: Final = ReconnectPolicy()
+_LOGGER: Final = logging.getLogger("sse_adapter")
 # Scheme; credentials; host and path; query and fragment.
 _URL: Final = re.compile(r"(https?://)(?:[^/\s@]*@)?([^\s?#)]*)[^\s)]*")
 
@@ -51,22 +52,30 @@ _URL: Final = re.compile(r"(https?://)(?:[^/\s@]*@)?([^\s?#)]*)[^\s)]*")
 class Connector(ABC, Generic[_R]):
     """Opens the connections of a subscription, one after the other, each for the same request."""
 
-    lost_errors: tuple[type[Exception], ...]
+    lost_errors: tuple[type[Exception], ...] = (OSError,)
     """What `open` and `Body.read` raise when another attempt may succeed."""
 
-    futile_errors: tuple[type[Exception], ...]
-    """Those among them after which none will: it is the request, or the server's plan."""
+    futile_errors: tuple[type[Exception], ...] = ()
+    """Those among them after which no attempt will: the request itself is at fault."""
 
     @abstractmethod
     async def open(self, headers: list[tuple[bytes, bytes]]) -> Body[_R]:
-        """Send the request with these headers, unless it has them; return the answer's body."""
+        """Send the request, and return the response's body.
+
+        Sync or asynchronous as the bodies are: see `Body`.
+
+        Args:
+            headers: Names in lower case, and values, as bytes: what the protocol adds, each unless
+                the caller has given it. The last event ID is among them, so what the caller gave as
+                ``Last-Event-ID`` is for the subscription's ``last_event_id``, and not to be sent.
+        """
 
     def interrupt(self) -> None:  # not abstract: not every client can
         """End an `open` that another thread waits in. (In another task it is cancelled.)"""
 
-    @abstractmethod
     def sse_error(self, message: str) -> SSEError:
         """Return the adapter's ``SSEError``, where there has been no response."""
+        return SSEError(message)
 
 
 class _BaseSubscription(Generic[_R]):
@@ -78,7 +87,7 @@ class _BaseSubscription(Generic[_R]):
         *,
         method: str = "GET",
         url: str,
-        logger: logging.Logger,
+        logger: logging.Logger = _LOGGER,
         idle_timeout: float | None = None,
         last_event_id: str | None = None,
     ) -> None:
@@ -90,7 +99,7 @@ class _BaseSubscription(Generic[_R]):
             options: As the caller gave them.
             method: That of the request: a POST is not repeated after the answer's proper end.
             url: For the log.
-            logger: The adapter's.
+            logger: The adapter's. Default: the kit's, ``sse_adapter``.
             idle_timeout, last_event_id: What holds if the options have nothing of it.
         """
         self._connector = connector

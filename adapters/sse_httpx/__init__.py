@@ -12,18 +12,30 @@ from sse_proto import ReconnectPolicy, ServerSentEvent
 
 from ._api import aconnect_sse, aiter_json, connect_sse, iter_json
 from ._errors import SSEError
-from ._options import ConnectOptions, RequestOptions, SubscribeOptions
+from ._options import (
+    AsyncClient,
+    Client,
+    ConnectOptions,
+    RequestOptions,
+    Response,
+    SubscribeOptions,
+    URLTypes,
+)
 from ._source import EventSource
 from ._subscribe import asubscribe, subscribe
 
 __all__ = [
+    "AsyncClient",
+    "Client",
     "ConnectOptions",
     "EventSource",
     "ReconnectPolicy",
     "RequestOptions",
+    "Response",
     "SSEError",
     "ServerSentEvent",
     "SubscribeOptions",
+    "URLTypes",
     "aconnect_sse",
     "aiter_json",
     "asubscribe",

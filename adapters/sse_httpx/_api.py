@@ -6,7 +6,7 @@ from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import sse_adapter
-from sse_adapter import async_json_items, json_items, part
+from sse_adapter import async_json_items, json_items, split_options
 
 from ._body import AsyncBody, SyncBody
 from ._options import RequestOptions
@@ -49,7 +49,7 @@ def connect_sse(
     What the response is does not matter here: status and content type are judged when iterating
     starts, so that ``source.response`` may be looked at first.
     """
-    own, request = part("connect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
+    own, request = split_options("connect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
     with closing(EventSource(open_response(client, method, url, request), **own)) as source:
         yield source
 
@@ -62,7 +62,9 @@ async def aconnect_sse(
 
     Arguments and errors are those of `connect_sse`, with an ``AsyncClient``.
     """
-    own, request = part("aconnect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
+    own, request = split_options(
+        "aconnect_sse", options, sse_adapter.ConnectOptions, RequestOptions
+    )
     response = await aopen_response(client, method, url, request)
     async with aclosing(EventSource(response, **own)) as source:
         yield source

@@ -124,25 +124,39 @@ class RequestOptions(TypedDict, total=False):
     """What makes a request, as ``client.stream`` takes it. Absent: the client's own."""
 
     params: _Params
+    """The query of the URL, added to the client's."""
+
     headers: _Headers
+    """Header fields, each in the place of the client's and of those that are added here."""
+
     cookies: Mapping[str, str] | CookieJar | list[tuple[str, str]] | None
+    """Cookies of this request alone, beside the client's."""
+
     content: str | bytes | Iterable[bytes] | AsyncIterable[bytes] | None
+    """The body, as it is. `subscribe` reads iterables whole, to send them again."""
+
     data: Mapping[str, object] | None
+    """The body as the fields of a form."""
+
     files: Mapping[str, _FileTypes] | Sequence[tuple[str, _FileTypes]] | None
+    """Files to upload, as a multipart form with the fields of ``data``."""
+
     json: object
+    """The body as an object, to be sent as JSON."""
 
     auth: tuple[str | bytes, str | bytes] | Callable[[Any], Any] | _Auth | None
-    """As ``client.stream``; ``None``: none. Default: the client's."""
+    """Credentials, or what makes them; ``None``: none. Default: the client's."""
 
     follow_redirects: bool
-    """Default: ``True``, as the standard asks, whatever the client's own setting. The
-    ``Authorization`` header is not sent to another origin."""
+    """Whether to follow redirects; the ``Authorization`` header is not sent to another origin.
+    Default: ``True``, as the standard asks, whatever the client's own setting."""
 
     timeout: _Timeout | float | tuple[float | None, float | None, float | None, float | None] | None
     """Seconds, a ``Timeout`` of the library's, or ``None`` for no timeout; its ``read`` is the
-    longest silence between bytes. Default: the client's, whose default are 5 s."""
+    longest silence between bytes. Default: the client's, which is 5 s unless set."""
 
     extensions: Mapping[str, Any] | None
+    """For the client's transport."""
 
 
 class ConnectOptions(sse_adapter.ConnectOptions, RequestOptions, total=False):

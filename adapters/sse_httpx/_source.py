@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["EventSource"]
 
 
-class EventSource(sse_adapter.EventSource[R]):
+class EventSource(sse_adapter.EventSource[R], sync_body=SyncBody, async_body=AsyncBody):
     """The events of an open response, each in the caller's hands when its bytes arrive.
 
     Iterate it with ``for`` or ``async for``, or call `iter_sse` or `aiter_sse`: as the response is.
@@ -38,9 +38,6 @@ class EventSource(sse_adapter.EventSource[R]):
             cancelled task.
         TypeError: ``for`` over an asynchronous response, or ``async for`` over a sync one.
     """
-
-    _sync_body = SyncBody
-    _async_body = AsyncBody
 
     def __init__(self, response: R, *, decoder: SSEDecoder | None = None) -> None:
         library_of(response, "Response")  # or it is a TypeError, here and not later

@@ -18,7 +18,7 @@ from sse_adapter import (
     SyncWaiter,
     Waiter,
     missing_headers,
-    part,
+    split_options,
 )
 
 from ._body import AsyncBody, SyncBody
@@ -74,7 +74,7 @@ def subscribe(
             such option.
         ValueError: ``last_event_id`` or ``idle_timeout`` is out of its range.
     """
-    own, request = part("subscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
+    own, request = split_options("subscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
     connector = _SyncConnector(client, "Client", method, url, request)
     with closing(Subscription(connector, SyncWaiter(), own, **connector.settings)) as subscription:
         yield subscription
@@ -90,7 +90,9 @@ async def asubscribe(
     it ends at once whatever it waits for. A cancelled read closes its connection, and the next one
     takes a new one.
     """
-    own, request = part("asubscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
+    own, request = split_options(
+        "asubscribe", options, sse_adapter.SubscribeOptions, RequestOptions
+    )
     connector = _AsyncConnector(client, "AsyncClient", method, url, request)
     waiter: Waiter = TrioWaiter() if runs_on_trio() else AsyncioWaiter()
     new = AsyncSubscription(connector, waiter, own, **connector.settings)

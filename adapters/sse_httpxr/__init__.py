@@ -10,7 +10,7 @@ from sse_proto import ReconnectPolicy, ServerSentEvent
 
 from ._api import aconnect_sse, aiter_json, connect_sse, iter_json
 from ._errors import SSEError
-from ._options import ConnectOptions, RequestOptions, SubscribeOptions
+from ._options import ConnectOptions, RequestOptions, SubscribeOptions, URLTypes
 from ._source import EventSource
 from ._subscribe import asubscribe, subscribe
 
@@ -22,6 +22,7 @@ __all__ = [
     "SSEError",
     "ServerSentEvent",
     "SubscribeOptions",
+    "URLTypes",
     "aconnect_sse",
     "aiter_json",
     "asubscribe",

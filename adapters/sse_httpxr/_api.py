@@ -6,7 +6,7 @@ from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import sse_adapter
-from sse_adapter import async_json_items, json_items, part
+from sse_adapter import async_json_items, json_items, split_options
 
 from ._body import AsyncBody, SyncBody
 from ._live.opening import aopen_live, open_live
@@ -55,7 +55,7 @@ def connect_sse(
     What the response is does not matter here: status and content type are judged when iterating
     starts, so that ``source.response`` may be looked at first.
     """
-    own, request = part("connect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
+    own, request = split_options("connect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
     with closing(EventSource(open_live(client, method, url, request), **own)) as source:
         yield source
 
@@ -70,7 +70,9 @@ async def aconnect_sse(
     given as the client's own timeout does not hold: httpxr's async client forgets it. Also raises:
         RuntimeError: No asyncio event loop is running, for example on trio.
     """
-    own, request = part("aconnect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
+    own, request = split_options(
+        "aconnect_sse", options, sse_adapter.ConnectOptions, RequestOptions
+    )
     async with aclosing(
         EventSource(await aopen_live(client, method, url, request), **own)
     ) as source:

@@ -44,33 +44,45 @@ class RequestOptions(TypedDict, total=False):
     """What makes a request, as ``client.request`` takes it. Absent: the client's own."""
 
     params: _Params
+    """The query of the URL, added to the client's."""
+
     headers: httpxr.Headers | Mapping[str, str] | Sequence[tuple[str, str]] | None
+    """Header fields, each in the place of the client's and of those that are added here."""
+
     cookies: Mapping[str, str] | None
+    """Cookies of this request alone, beside the client's."""
 
     content: bytes | str | Iterable[bytes] | None
-    """Iterables are read whole, to be sent again by a redirect."""
+    """The body, as it is. Iterables are read whole, so that a redirect can send them again."""
 
     data: Mapping[str, object] | None
+    """The body as the fields of a form."""
+
     files: Mapping[str, _FileTypes] | Sequence[tuple[str, _FileTypes]] | None
+    """Files to upload, as a multipart form with the fields of ``data``."""
+
     json: object
+    """The body as an object, to be sent as JSON."""
 
     auth: _Auth
-    """As ``client.request``; ``None``: none. Default: the client's."""
+    """Credentials, or what makes them; ``None``: none. Default: the client's."""
 
     follow_redirects: bool
-    """Follow up to 20, with credentials for the same origin only. Default: ``True``."""
+    """Whether to follow redirects, up to 20, with credentials for the same origin only. Default:
+    ``True``."""
 
     timeout: _Timeout
     """Seconds, an `httpxr.Timeout`, or ``None`` for no timeout. ``read`` is the longest silence
-    between bytes, and never a limit for the whole stream. The greater one of ``connect`` and
-    ``read`` is for the time until the response's headers. Default: the client's."""
+    between bytes, and never a limit for the whole stream. The response's headers may take as long
+    as the greater of ``connect`` and ``read``. Default: the client's."""
 
     extensions: Mapping[str, Any] | None
+    """For the client's transport."""
 
     transport: httpxr.AsyncBaseTransport | httpxr.AsyncClient | None
-    """An ``httpxr.AsyncHTTPTransport``, or an `httpxr.AsyncClient` to use the transport of, in
-    place of the client's. It is how to reach a proxy, or a server with a private CA, since a sync
-    client's own ``proxy`` and ``verify`` cannot be seen from outside."""
+    """An ``httpxr.AsyncHTTPTransport``, or an `httpxr.AsyncClient` whose transport to use, in the
+    place of the client's. With a sync client you need it to reach a proxy, or a server with a
+    private CA: its own ``proxy`` and ``verify`` cannot be seen from outside."""
 
 
 class ConnectOptions(sse_adapter.ConnectOptions, RequestOptions, total=False):

@@ -11,7 +11,9 @@ from ._body import AsyncBody, SyncBody
 __all__ = ["EventSource"]
 
 
-class EventSource(sse_adapter.EventSource[httpxr.Response]):
+class EventSource(
+    sse_adapter.EventSource[httpxr.Response], sync_body=SyncBody, async_body=AsyncBody
+):
     """The events of an open response, each in the caller's hands when its bytes arrive.
 
     Iterate it with ``for`` or ``async for``, or call `iter_sse` or `aiter_sse`: as the response is.
@@ -34,6 +36,3 @@ class EventSource(sse_adapter.EventSource[httpxr.Response]):
         httpxr.StreamClosed: The stream was closed before its end.
         TypeError: ``for`` over an asynchronous response, or ``async for`` over a sync one.
     """
-
-    _sync_body = SyncBody
-    _async_body = AsyncBody

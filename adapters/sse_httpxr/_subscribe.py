@@ -16,7 +16,7 @@ from sse_adapter import (
     Subscription,
     SyncWaiter,
     missing_headers,
-    part,
+    split_options,
 )
 
 from ._body import AsyncBody, SyncBody
@@ -69,7 +69,7 @@ def subscribe(
         ValueError: ``last_event_id`` or ``idle_timeout`` is out of its range.
     """
     check_client(client, httpxr.Client, "subscribe", "asubscribe")
-    own, request = part("subscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
+    own, request = split_options("subscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
     connector = _SyncConnector(client, method, url, request)
     with closing(Subscription(connector, SyncWaiter(), own, **connector.settings)) as subscription:
         yield subscription
@@ -87,7 +87,9 @@ async def asubscribe(
     silence that it came upon goes on with the next call.
     """
     check_client(client, httpxr.AsyncClient, "asubscribe", "subscribe")
-    own, request = part("asubscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
+    own, request = split_options(
+        "asubscribe", options, sse_adapter.SubscribeOptions, RequestOptions
+    )
     connector = _AsyncConnector(client, method, url, request)
     new = AsyncSubscription(connector, AsyncioWaiter(), own, **connector.settings)
     async with aclosing(new) as subscription:

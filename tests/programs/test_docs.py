@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import collections.abc
 import importlib
 import inspect
+import io
 import os
 import re
 import socket
 import subprocess
 import sys
 import time
+import tokenize
+import typing
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import FunctionType
@@ -27,10 +33,9 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
 README: Final = ROOT / "README.md"
-PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("**/*.md"))]
-PACKAGES: Final = ("sse_proto", "sse_httpxr", "sse_httpx")
-# On the reference pages, but not public: what public functions return.
-RETURNED: Final = "sse_adapter."
+LLMS: Final = ROOT / "llms.txt"
+PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("**/*.md")), LLMS]
+PACKAGES: Final = ("sse_proto", "sse_adapter", "sse_httpxr", "sse_httpx")
 
 # A block of code; a comment right before it, and the block of text right after it, belong to it.
 BLOCK: Final = re.compile(
@@ -124,6 +129,8 @@ def test_code_runs(
     replacements = {"https://example.com": service, "https://api.openai.com": service}
     if TUTORIAL_URL in block.code:
         replacements[TUTORIAL_URL] = request.getfixturevalue("tutorial_server")
+    if "import httpx2" in block.code:
+        pytest.importorskip("httpx2")
     monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
     exec(block.compiled(replacements), {"__name__": "__main__"})
     printed = capsys.readouterr()
@@ -152,8 +159,7 @@ def reference(package: str) -> str:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_reference_has_every_public_name(package: str) -> None:
     text = reference(package)
-    entries = re.findall(r"^::: (\S+)$", text, re.M)
-    public = [entry for entry in entries if not entry.startswith(RETURNED)]
+    public = re.findall(r"^::: (\S+)$", text, re.M)
     names = importlib.import_module(package).__all__
     assert sorted(public) == sorted(f"{package}.{name}" for name in names)
     rows = re.findall(r"^\| `(\w+)` \| ", text, re.M)
@@ -175,11 +181,88 @@ def documented() -> Iterator[Any]:
 @pytest.mark.parametrize("value", list(documented()))
 def test_reference_has_docstrings_to_show(value: Any) -> None:
     assert value.__doc__
-    if inspect.isclass(value) and not issubclass(value, Exception):
+    is_shape = getattr(value, "_is_protocol", False)  # shown without its members
+    if inspect.isclass(value) and not issubclass(value, Exception) and not is_shape:
         for name in dir(value):
             member: object = inspect.getattr_static(value, name)
             if not name.startswith("_") and isinstance(member, (FunctionType, property)):
-                assert member.__doc__, name
+                assert inspect.getdoc(getattr(value, name)), name  # perhaps of a base class
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_options_have_docstrings(package: str) -> None:
+    for path in (ROOT / package, ROOT / "adapters" / package):
+        for source in path.glob("_options.py"):
+            for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef) and node.name.endswith("Options"):
+                    fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+                    docstrings = [item for item in node.body[1:] if isinstance(item, ast.Expr)]
+                    assert len(docstrings) == len(fields), node.name
+
+
+def annotations_of(function: Any) -> Iterator[str]:
+    yield from (str(p.annotation) for p in inspect.signature(function).parameters.values())
+    yield str(inspect.signature(function).return_annotation)
+
+
+def functions(value: Any) -> Iterator[Any]:
+    """Yield a function, or the public methods and properties of a class."""
+    if not inspect.isclass(value):
+        yield value
+        return
+    for name in dir(value):
+        member: object = inspect.getattr_static(value, name)
+        if isinstance(member, property):
+            yield member.fget
+        elif isinstance(member, FunctionType) and not name.startswith("_"):
+            yield member
+
+
+@pytest.mark.parametrize("value", list(documented()))
+def test_signatures_name_what_can_be_imported(value: Any) -> None:
+    ours = {name for package in PACKAGES for name in importlib.import_module(package).__all__}
+    theirs = {"httpxr", "logging", "Random", "HeaderTypes"}
+    variables = {"_R", "_R_co", "_T", "R", "_Own", "_Request"}
+    known = {*ours, *theirs, *variables, *dir(builtins), *dir(typing), *dir(collections.abc)}
+    for function in functions(value):
+        if function.__module__.partition(".")[0] not in PACKAGES:
+            continue  # of httpxr's own errors
+        for annotation in annotations_of(function):
+            text = re.sub(r"'[^']*'|<[^>]*>", "", annotation)
+            names = re.findall(r"(?<![.\w])[A-Za-z_]\w*", text)
+            assert set(names) <= known, (function.__name__, annotation)
+
+
+# What has no code in it.
+SPACE: Final = frozenset(
+    {
+        *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
+        tokenize.ENDMARKER,
+    }
+)
+
+
+def lines_of_code(source: str) -> int:
+    """Count the lines that have code, without docstrings."""
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in SPACE:
+            lines |= set(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
+
+
+def test_the_adapter_to_write_is_short_and_stands_on_public_names() -> None:
+    source = (ROOT / "examples" / "adapters" / "sse_http_client.py").read_text("utf-8")
+    page = (DOCS / "howto" / "write-an-adapter.md").read_text("utf-8")
+    assert f"in {lines_of_code(source)} lines of code" in page
+    assert lines_of_code(source) < 80
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            assert not any(name.startswith("_") for name in names if name != "__future__")
 
 
 # -- the rest --------------------------------------------------------------------------------------
@@ -223,22 +306,39 @@ def test_readme_leads_to_every_page() -> None:
     assert {page for page in PAGES if DOCS in page.parents} <= reached
 
 
-def test_site_has_every_page() -> None:
+def pages_of_the_site() -> list[str]:
     config = (ROOT / "mkdocs.yml").read_text("utf-8")
     _, _, nav = config.partition("\nnav:\n")
     nav, _, _ = nav.partition("\n\n")
-    pages = re.findall(r": (\S+\.md)$", nav, re.M)
+    return re.findall(r": (\S+\.md)$", nav, re.M)
+
+
+def test_site_has_every_page() -> None:
+    pages = pages_of_the_site()
     assert len(pages) == len(set(pages))
     assert set(pages) == {page.relative_to(DOCS).as_posix() for page in DOCS.glob("**/*.md")}
+
+
+def test_llms_txt_has_every_page_and_every_package() -> None:
+    text = LLMS.read_text("utf-8")
+    entries = re.findall(r"^- \[(.+)\]\((docs/.+\.md)\)", text, re.M)
+    assert [path for _, path in entries] == [f"docs/{page}" for page in pages_of_the_site()]
+    for title, path in entries:
+        assert (ROOT / path).read_text("utf-8").startswith(f"# {title}")
+    for package in PACKAGES:
+        assert f"`{package}`" in text
+    for name in set(re.findall(r"`(a?connect_sse|a?subscribe|iter_json|\w+Error)`", text)):
+        assert name in (*importlib.import_module("sse_httpx").__all__, "iter_json")
 
 
 @pytest.mark.parametrize(
     ("heading", "folder"),
     [
         ("## The core: sse_proto", "sse_proto"),
-        ("### What adapters share", "sse_proto/_adapter"),
+        ("## The kit: sse_adapter", "adapters/sse_adapter"),
         ("## An adapter: sse_httpx", "adapters/sse_httpx"),
         ("## An adapter: sse_httpxr", "adapters/sse_httpxr"),
+        ("### What httpxr needs: _live", "adapters/sse_httpxr/_live"),
     ],
 )
 def test_architecture_has_every_module(heading: str, folder: str) -> None:
@@ -249,10 +349,24 @@ def test_architecture_has_every_module(heading: str, folder: str) -> None:
     modules = {
         path.name.partition(".")[0]
         for path in (ROOT / folder).iterdir()
-        if path.suffix in (".py", ".c") or (path / "__init__.py").is_file()
+        if path.suffix in (".py", ".c", ".h") or (path / "__init__.py").is_file()
     }
     assert len(rows) == len(set(rows))
     assert set(rows) == modules - {"__init__"}
+
+
+def test_a_bytes_way_is_as_the_architecture_says() -> None:
+    text = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
+    _, _, section = text.partition("\n## A byte's way\n")
+    section, _, _ = section.partition("\n## ")
+    steps = re.findall(r"^\| \d+ \| (\S.*?) \| (.*) \|$", section, re.M)
+    assert len(steps) == 10
+    for place, what in steps[1:]:
+        (file,) = re.findall(r"`([\w/]+\.\w+)`", place)
+        folders = (ROOT, ROOT / "adapters", ROOT / "adapters" / "sse_httpxr")
+        (source,) = (folder / file for folder in folders if (folder / file).is_file())
+        for name in re.findall(r"`(?:\w+\.)?(\w+)`", what):
+            assert name in source.read_text("utf-8"), name
 
 
 def test_readme_says_how_many_vectors_pass() -> None:

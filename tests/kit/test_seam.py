@@ -1,0 +1,111 @@
+"""The seam as a third party finds it: what has a default, and who is told what is wrong."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import pytest
+
+import sse_adapter
+from sse_adapter import Body, Connector, EventSource, SSEError, Subscription, SyncWaiter
+from sse_proto import ReconnectPolicy, RetriesExhausted
+
+
+class Pieces(Body[list[bytes]]):
+    """A body that is a list of chunks."""
+
+    is_async = False
+    is_closed = False
+
+    @property
+    def status_code(self) -> int:
+        return 200
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [("Content-Type", "text/event-stream")]
+
+    async def read(self, seconds: float | None) -> bytes | None:
+        del seconds
+        return self.response.pop(0) if self.response else None
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+class PiecesSource(EventSource[list[bytes]], sync_body=Pieces):
+    pass
+
+
+class Nowhere(Connector[list[bytes]]):
+    """Cannot connect."""
+
+    async def open(self, headers: list[tuple[bytes, bytes]]) -> Pieces:
+        raise ConnectionRefusedError(f"with {len(headers)} headers")
+
+
+def test_four_members_make_a_body() -> None:
+    assert Body.__abstractmethods__ == {"status_code", "headers", "read", "close"}
+    assert Connector.__abstractmethods__ == {"open"}
+
+
+def test_a_source_takes_a_response_or_its_body() -> None:
+    chunks = [b"data: a\n", b"\n"]
+    for source in (PiecesSource(chunks.copy()), EventSource[list[bytes]](Pieces(chunks.copy()))):
+        assert [event.data for event in source] == ["a"]
+        assert source.response == []
+
+
+def test_a_derived_source_keeps_its_bodies() -> None:
+    class Own(PiecesSource):
+        pass
+
+    assert [event.data for event in Own([b"data: a\n\n"])] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "source", [PiecesSource([]), EventSource[list[bytes]](Pieces([]))], ids=str
+)
+def test_a_loop_of_the_other_kind_is_refused(source: EventSource[list[bytes]]) -> None:
+    with pytest.raises(TypeError, match="this stream is synchronous: use `for`"):
+        aiter(source).__anext__().send(None)
+    assert list(source) == []
+
+
+def test_without_a_body_no_response_can_be_read() -> None:
+    with pytest.raises(TypeError, match="this stream is asynchronous: use `async for`"):
+        next(iter(EventSource([b""])))
+
+
+def test_a_closed_source_says_so() -> None:
+    body = Pieces([b"data: a\n\n"])
+    source = EventSource[list[bytes]](body)
+    source.close()
+    assert body.is_closed
+    with pytest.raises(SSEError, match="the stream was closed before its end"):
+        next(iter(source))
+
+
+def test_without_a_response_the_error_is_the_kits() -> None:
+    options = sse_adapter.SubscribeOptions(reconnect=ReconnectPolicy(max_attempts=1))
+    subscription = Subscription(Nowhere(), SyncWaiter(), options, url="nowhere")
+    with pytest.raises(SSEError, match="with 2 headers") as raised:
+        next(subscription)
+    assert type(raised.value) is SSEError
+    assert not isinstance(raised.value, RetriesExhausted)
+    assert isinstance(raised.value.__cause__, ConnectionRefusedError)
+    assert raised.value.status_code is None
+
+
+def test_split_options() -> None:
+    own, request = sse_adapter.split_options(
+        "f", {"decoder": 1, "headers": 2}, sse_adapter.ConnectOptions, HeadersOnly
+    )
+    assert dict(own) == {"decoder": 1}
+    assert dict(request) == {"headers": 2}
+    with pytest.raises(TypeError, match=r"^f\(\) got an unexpected keyword argument 'other'$"):
+        sse_adapter.split_options("f", {"other": 1}, sse_adapter.ConnectOptions, HeadersOnly)
+
+
+class HeadersOnly(TypedDict, total=False):
+    headers: int
