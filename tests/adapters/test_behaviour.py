@@ -27,7 +27,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 import pytest
 
-from sse_proto import EventTooLarge, Open, ReadyState, ServerSentEvent, SSEDecoder, Stop, Wait
+from sse_proto import (
+    EventTooLarge,
+    Open,
+    ReadyState,
+    ReconnectPolicy,
+    ServerSentEvent,
+    SSEDecoder,
+    Stop,
+    Wait,
+)
 from tests.support.harness import event, sends
 
 if TYPE_CHECKING:
@@ -45,6 +54,7 @@ PROMPT: Final = 0.25
 SETTLE: Final = 0.02
 NDJSON: Final = "application/x-ndjson"
 EVENT_STREAM: Final = "text/event-stream"
+ONCE_MORE: Final = ReconnectPolicy(initial_delay=0.001, max_attempts=2)
 
 # -- drivers --------------------------------------------------------------------------------------
 
@@ -909,6 +919,73 @@ async def test_redirects_are_followed_if_not_otherwise_said(
             assert [item.data for item in await stream.rest()] == ["1"]
         async with driver.connect(client, "GET", server.url(), follow_redirects=False) as stream:
             with pytest.raises(driver.adapter.SSEError, match="got status 301"):
+                await stream.next()
+
+
+class Away(NamedTuple):
+    """Where a server redirects to, and the errors that come of it, one of which is raised."""
+
+    location: bytes
+    errors: tuple[str, ...]
+    is_final: bool | None = False
+    """Whether a subscription gives up; ``None``: as the client sees it."""
+
+
+AWAY: Final[dict[str, Away]] = {
+    "dots": Away(b"http://...../", ("ConnectError",)),
+    "a label of 70 letters": Away(b"http://" + b"a" * 70 + b".test/", ("ConnectError",)),
+    "a malformed A-label": Away(b"http://xn--/", ("ConnectError", "LocalProtocolError"), None),
+    "a port beyond all": Away(
+        b"http://127.0.0.1:99999/", ("ConnectError", "LocalProtocolError"), None
+    ),
+    "100 KB": Away(b"/" + b"x" * 100_000, ("RemoteProtocolError", "UnsupportedProtocol"), None),
+    "half an IPv6 address": Away(
+        b"http://[::1/", ("RemoteProtocolError", "UnsupportedProtocol"), None
+    ),
+    "another scheme": Away(b"ftp://127.0.0.1/", ("UnsupportedProtocol",), True),
+    "no host": Away(b"mailto:a@b.test", ("RemoteProtocolError", "UnsupportedProtocol"), None),
+}
+
+
+@pytest.mark.parametrize("away", AWAY.values(), ids=AWAY.keys())
+@driven
+async def test_a_redirect_that_leads_nowhere(driver: Driver, server: RawServer, away: Away) -> None:
+    server.route(
+        "/", lambda exchange: exchange.respond(307, [("Location", away.location.decode())])
+    )
+    errors = tuple(driver.error(name) for name in away.errors)
+    async with driver.client() as client:
+        with pytest.raises(errors) as raised:
+            async with driver.connect(client, "GET", server.url()):
+                pass
+        assert cast("Any", raised.value).request.method == "GET"
+        async with driver.subscribe(client, "GET", server.url(), reconnect=ONCE_MORE) as stream:
+            with pytest.raises(driver.error("TransportError")) as final:
+                await stream.next()
+    gave_up = isinstance(final.value, driver.adapter.SSEError)
+    if away.is_final is not None:
+        assert gave_up is not away.is_final
+    if gave_up:
+        assert "gave up after 2 attempts" in str(final.value)
+        assert isinstance(final.value.__cause__, errors)
+
+
+@driven
+async def test_a_cookie_beyond_ascii_on_the_way(driver: Driver, server: RawServer) -> None:
+    headers = [("Location", "/next"), ("Set-Cookie", "a=\xfc")]
+    server.route("/", lambda exchange: exchange.respond(307, headers))
+    server.route("/next", sends("1"))
+    async with driver.client() as client:
+        if driver.is_httpxr:
+            async with driver.connect(client, "GET", server.url()) as stream:
+                assert (await stream.next()).data == "1"
+            return
+        for _ in range(2):  # on the way; from the client's cookies
+            with pytest.raises(driver.error("LocalProtocolError"), match="is not ASCII"):
+                async with driver.connect(client, "GET", server.url()):
+                    pass
+        async with driver.subscribe(client, "GET", server.url()) as stream:
+            with pytest.raises(driver.error("LocalProtocolError"), match="is not ASCII"):
                 await stream.next()
 
 
