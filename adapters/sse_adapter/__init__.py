@@ -5,6 +5,7 @@ that `EventSource`, JSON items and subscriptions, sync and asynchronous.
 """
 
 from ._body import Body
+from ._coding import CodingError, UnknownCoding
 from ._errors import SSEError
 from ._json import AsyncJsonItems, JsonItems, async_json_items, json_items
 from ._options import ConnectOptions, Headers, SubscribeOptions, missing_headers, part
@@ -19,6 +20,7 @@ __all__ = [
     "AsyncSubscription",
     "AsyncioWaiter",
     "Body",
+    "CodingError",
     "ConnectOptions",
     "Connector",
     "EventSource",
@@ -30,6 +32,7 @@ __all__ = [
     "SubscribeOptions",
     "Subscription",
     "SyncWaiter",
+    "UnknownCoding",
     "Waiter",
     "async_json_items",
     "json_items",
