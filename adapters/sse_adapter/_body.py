@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+from ._coding import CodingError
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
@@ -47,7 +49,10 @@ class Body(ABC, Generic[_R]):
 
     @property
     def content_encoding(self) -> str:
-        """The ``Content-Encoding`` that `read` leaves for the kit to undo; ``""``: none."""
+        """The ``Content-Encoding`` that `read` leaves for the kit to undo; ``""``: none.
+
+        Several header fields are joined by commas. What the client has undone is not in it.
+        """
         return ""
 
     def check(self) -> None:  # not abstract: some clients have one kind of response
@@ -75,6 +80,12 @@ class Body(ABC, Generic[_R]):
     async def close(self) -> None:
         """Close the response and its connection. May be called again, and without any read."""
 
+    async def keep(self, content: bytes) -> None:  # not abstract: a comfort
+        """Make this the content of the response, for its ``json()`` and its like.
+
+        Called with the whole body of a response that is refused, decoded, before it is closed.
+        """
+
     def interrupt(self) -> None:  # not abstract: closing is enough for some
         """End a read that another thread or task waits in, by an error of whatever kind."""
 
@@ -96,6 +107,13 @@ class Body(ABC, Generic[_R]):
     @abstractmethod
     def timeout_error(self, message: str) -> Exception:
         """Return the client's error for a read that took too long."""
+
+    def decoding_error(self, message: str) -> Exception:
+        """Return the client's error for a body that is not what its ``Content-Encoding`` says.
+
+        Only where `content_encoding` leaves something to the kit. Default: `CodingError`.
+        """
+        return CodingError(message)
 
     @abstractmethod
     def closed_error(self) -> Exception:

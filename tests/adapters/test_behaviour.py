@@ -10,6 +10,7 @@ import asyncio
 import base64
 import functools
 import gc
+import gzip
 import importlib
 import importlib.util
 import inspect
@@ -54,6 +55,7 @@ PROMPT: Final = 0.25
 SETTLE: Final = 0.02
 NDJSON: Final = "application/x-ndjson"
 EVENT_STREAM: Final = "text/event-stream"
+FAST: Final = ReconnectPolicy(initial_delay=0.001, max_backoff=0.0)
 ONCE_MORE: Final = ReconnectPolicy(initial_delay=0.001, max_attempts=2)
 
 # -- drivers --------------------------------------------------------------------------------------
@@ -357,6 +359,17 @@ def answers(
     return handle
 
 
+def coded(coding: str, body: bytes) -> Handler:
+    """Return a handler that sends a body in two chunks, with this ``Content-Encoding``."""
+
+    def handle(exchange: Exchange) -> None:
+        exchange.start(headers=[("Content-Encoding", coding)])
+        for part in filter(None, (body[:20], body[20:])):
+            exchange.send(part)
+
+    return handle
+
+
 def close_ends(exchange: Exchange) -> None:
     exchange.start(framing="close")
     exchange.send(event("1"))
@@ -560,6 +573,10 @@ CASES: Final[dict[str, Case]] = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 @driven
 async def test_case(driver: Driver, server: RawServer, case: Case) -> None:
+    await check_case(driver, server, case)
+
+
+async def check_case(driver: Driver, server: RawServer, case: Case) -> None:
     server.route("/", case.handler)
     received: list[ServerSentEvent] = []
     error: Exception | None = None
@@ -605,6 +622,56 @@ async def test_a_refusal_has_all_that_is_known(driver: Driver, server: RawServer
             assert error.response is stream.response
             assert str(error.request.url) == server.url()
             stream.restart()
+
+
+def api_error(size: int) -> bytes:
+    return json.dumps({"error": "ü" * (size // 6)}).encode()  # ü is six bytes of an escape
+
+
+@pytest.mark.parametrize("framing", ["chunked", "length"])
+@driven
+async def test_an_apis_error_is_whole(driver: Driver, server: RawServer, framing: str) -> None:
+    body = api_error(60_000)
+
+    @server.route("/")
+    def refuse(exchange: Exchange) -> None:
+        headers = [("X-Request-ID", "7")]
+        if framing == "length":
+            exchange.respond(422, headers, body, content_type="application/json")
+            return
+        exchange.start(422, content_type="application/json", headers=headers)
+        for start in range(0, len(body), 1000):
+            exchange.send(body[start : start + 1000])
+
+    async with driver.client() as client:
+        for manager in (driver.connect, driver.subscribe):
+            async with manager(client, "GET", server.url()) as stream:
+                with pytest.raises(driver.adapter.SSEError) as raised:
+                    await stream.next()
+                error: Any = raised.value
+                assert error.body.encode() == body
+                assert error.json() == json.loads(body)
+                assert ("x-request-id", "7") in [(n.lower(), v) for n, v in error.headers]
+                assert error.response.json() == error.json()
+                assert error.response.text == error.body
+                assert repr(error.body[:1024]) in str(error)
+                assert len(str(error)) < 2_000
+
+
+@driven
+async def test_an_apis_error_beyond_64_kib_is_cut(driver: Driver, server: RawServer) -> None:
+    body = api_error(70_000)
+    server.route("/", lambda exchange: exchange.respond(422, body=body))
+    async with driver.open("GET", server.url()) as stream:
+        with pytest.raises(driver.adapter.SSEError) as raised:
+            await stream.next()
+        error: Any = raised.value
+        assert error.body.encode() == body[: 64 * 1024]
+        with pytest.raises(json.JSONDecodeError):
+            error.json()
+        # No half of a document: it is as a response that nobody has read.
+        with pytest.raises(driver.error("ResponseNotRead")):
+            error.response.json()
 
 
 @driven
@@ -704,6 +771,67 @@ async def test_a_malformed_compressed_stream_is_closed(driver: Driver, server: R
         await driver.wait_for_close(server)
         with pytest.raises(driver.error("StreamClosed")):
             await stream.next()
+
+
+GZIP: Final = gzip.compress(event("1") + event("2"))
+CODED: Final[dict[str, Case]] = {
+    "x-gzip": Case(coded("x-gzip", GZIP), of("1", "2")),
+    "capitals": Case(coded("GZIP", GZIP), of("1", "2")),
+    "several": Case(coded("gzip, GZip", gzip.compress(GZIP)), of("1", "2")),
+    "none, said so": Case(coded("identity", event("1")), of("1")),
+    "an empty body": Case(coded("x-gzip", b""), []),
+    "members": Case(coded("x-gzip", GZIP + gzip.compress(b"") + GZIP), of("1", "2", "1", "2")),
+    "cut": Case(
+        coded("x-gzip", GZIP[:-1]),
+        of("1", "2"),
+        ("DecodingError", "ReadError"),
+        "the body ends within its content coding, x-gzip",
+    ),
+    "garbage behind it": Case(
+        coded("GZIP", GZIP + b"garbage"), of("1", "2"), ("DecodingError", "ReadError")
+    ),
+    "unknown": Case(
+        coded("rot13", event("1")), [], "SSEError", "content coding 'rot13' cannot be undone"
+    ),
+    "a bomb": Case(
+        coded("x-gzip", gzip.compress(b"data: " + b"x" * 50_000_000)),
+        [],
+        "SSEError",
+        "event stream refused: unfinished event holds",
+        call=limited,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CODED.values(), ids=CODED.keys())
+@driven
+async def test_a_content_coding(driver: Driver, server: RawServer, case: Case) -> None:
+    if not driver.is_httpxr:
+        pytest.skip("its adapter has the client undo the coding")
+    await check_case(driver, server, case)
+
+
+@driven
+async def test_a_malformed_coding_is_a_lost_connection(driver: Driver, server: RawServer) -> None:
+    server.route("/", coded("x-gzip", GZIP[:-1]))
+    if not driver.is_httpxr:
+        pytest.skip("its adapter has the client undo the coding")
+    async with driver.client() as client:
+        async with driver.subscribe(client, "GET", server.url(), reconnect=FAST) as stream:
+            assert [(await stream.next()).data for _ in range(4)] == ["1", "2", "1", "2"]
+
+
+@driven
+async def test_an_unknown_coding_is_final(driver: Driver, server: RawServer) -> None:
+    server.route("/", coded("rot13", event("1")))
+    if not driver.is_httpxr:
+        pytest.skip("its adapter has the client undo the coding")
+    async with driver.client() as client:
+        async with driver.subscribe(client, "GET", server.url(), reconnect=FAST) as stream:
+            with pytest.raises(driver.adapter.SSEError, match="'rot13' cannot be undone") as raised:
+                await stream.next()
+            assert raised.value.status_code == 200
+    assert len(server.requests) == 1
 
 
 @driven
