@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+from ._coding import CodingError
 from ._errors import SSEError
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ class Body(ABC, Generic[_R]):
 
     @property
     def content_encoding(self) -> str:
-        """The ``Content-Encoding`` that `read` leaves for the kit to undo; ``""``: none."""
+        """The ``Content-Encoding`` that `read` leaves for the kit to undo; ``""``: none.
+
+        Several header fields are joined by commas. What the client has undone is not in it.
+        """
         return ""
 
     def check(self) -> None:  # not abstract: some clients have one kind of response
@@ -83,6 +87,12 @@ class Body(ABC, Generic[_R]):
         May be called again, and before any read.
         """
 
+    async def keep(self, content: bytes) -> None:  # not abstract: a comfort
+        """Make this the content of the response, for its ``json()`` and its like.
+
+        Called with the whole body of a response that is refused, decoded, before it is closed.
+        """
+
     def interrupt(self) -> None:  # not abstract: closing is enough for some
         """Make a read that another thread or task waits in fail, with any error."""
 
@@ -111,6 +121,13 @@ class Body(ABC, Generic[_R]):
     def timeout_error(self, message: str) -> Exception:
         """Return the error for a read that took too long."""
         return TimeoutError(message)
+
+    def decoding_error(self, message: str) -> Exception:
+        """Return the client's error for a body that is not what its ``Content-Encoding`` says.
+
+        Only where `content_encoding` leaves something to the kit. Default: `CodingError`.
+        """
+        return CodingError(message)
 
     def closed_error(self) -> Exception:
         """Return the error for reading on after the body was closed before its end."""

@@ -1,19 +1,25 @@
-"""The chunks of a body, as the decoder gets them: none that comes too late."""
+"""The chunks of a body, as the decoder gets them: none that comes too late, none that is encoded.
+
+A byte's way: `Body.read`, here with a deadline; the content decoder, if the client leaves a coding
+to us; then a piece at a time to whoever calls `Chunks.read`.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from ._coding import CodingError, content_decoder
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from ._body import Body
 
 __all__ = ["Chunks"]
 
-_START_SIZE: Final = 1024
-"""Bytes of a refused body that are read: enough for a message of the server's."""
+_START_SIZE: Final = 64 * 1024
+"""Bytes of a refused body that are read: enough for any API's error."""
 _START_SECONDS: Final = 1.0
 """The longest wait for these, where a wait can be bounded."""
 
@@ -32,22 +38,37 @@ class Chunks:
         # Since when reads wait for the next chunk. A read that is cancelled does not change it; so
         # a server's silence is seen also by those who poll.
         self._silent_since: float | None = None
+        self._decoder = None
+        self.objection: str | None = None
+        """Why the body cannot be decoded; ``None`` if it can."""
+        try:
+            self._decoder = content_decoder(body.content_encoding)
+        except CodingError as error:
+            self.objection = str(error)
+        # Of the last chunk, decoded when they are asked for.
+        self._pieces: Iterator[bytes] | None = None
+        self._is_malformed = False
 
     def read(self, idle_timeout: float | None) -> Coroutine[Any, Any, bytes | None]:
-        """Return the next chunk; ``None`` at the end of the body.
+        """Return the next chunk, decoded; ``None`` at the end of the body.
 
         Args:
             idle_timeout: Seconds of silence after which the read fails; ``None``: never.
 
         Raises:
-            Exception: As `Body.read`, and `Body.timeout_error` in the place of TimeoutError.
+            Exception: As `Body.read`, and `Body.timeout_error` in the place of TimeoutError. Or
+                `Body.decoding_error`, and the body is closed.
         """
+        if self._decoder is not None:
+            return self._read_decoded(idle_timeout)
         # No coroutine of its own where there is nothing to add: 0.3 us a chunk.
         if idle_timeout is None:
             return self._body.read(None)
         return self._read_within(idle_timeout)
 
-    async def _read_within(self, idle_timeout: float) -> bytes | None:
+    async def _read_within(self, idle_timeout: float | None) -> bytes | None:
+        if idle_timeout is None:
+            return await self._body.read(None)
         now = self._monotonic()
         if self._silent_since is None:
             self._silent_since = now
@@ -60,16 +81,42 @@ class Chunks:
         self._silent_since = None
         return chunk
 
+    async def _read_decoded(self, idle_timeout: float | None) -> bytes | None:
+        assert self._decoder is not None
+        if self._is_malformed:
+            raise self._body.closed_error()
+        try:
+            while True:
+                if self._pieces is not None:
+                    for piece in self._pieces:
+                        return piece
+                    self._pieces = None
+                chunk = await self._read_within(idle_timeout)
+                if chunk is None:
+                    self._decoder.finish()
+                    return None
+                self._pieces = self._decoder.decode(chunk)
+        except CodingError as error:
+            self._is_malformed = True
+            await self._body.close()
+            raise self._body.decoding_error(str(error)) from error
+
     async def start(self) -> bytes:
-        """Return the start of a body that is refused, or what came of it in a short time."""
+        """Return the start of a body that is refused, or what came of it in a short time.
+
+        A body that came whole is given to the response (`Body.keep`).
+        """
         start = b""
+        if self.objection is not None:
+            return start
         deadline = time.monotonic() + _START_SECONDS
         while len(start) < _START_SIZE and (left := deadline - time.monotonic()) > 0:
             try:
-                chunk = await self._body.read(min(left, self._body.idle_timeout or left))
+                chunk = await self.read(min(left, self._body.idle_timeout or left))
             except Exception:  # whatever it is, the response is refused for another reason
                 break
             if chunk is None:
+                await self._body.keep(start)
                 break
             start += chunk
         return start[:_START_SIZE]

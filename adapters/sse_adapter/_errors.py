@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import sse_proto
 
@@ -21,7 +22,7 @@ class SSEError(sse_proto.SSEError):
         status_code: The response's status; ``None`` where no response was judged.
         headers: Its header fields as pairs of name and value, as they came.
         content_type: Its ``Content-Type``; ``""`` where there was none.
-        body: Up to the first 1,024 bytes of its body, as text.
+        body: Its body as text, up to the first 64 KiB, as far as it came within a second.
     """
 
     def __init__(
@@ -37,6 +38,14 @@ class SSEError(sse_proto.SSEError):
         self.headers = list(headers)
         self.content_type = content_type_of(self.headers)
         self.body = body
+
+    def json(self) -> Any:
+        """Return the body, parsed as JSON: what an API says is wrong.
+
+        Raises:
+            json.JSONDecodeError: It is no JSON, or larger than 64 KiB.
+        """
+        return json.loads(self.body.removeprefix("\ufeff"))
 
 
 def content_type_of(headers: Iterable[tuple[str, str]]) -> str:

@@ -9,7 +9,7 @@ A byte's way: `Body.read`, `Chunks.read`, the decoder's ``feed``, ``items``, the
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from sse_proto import EventTooLarge
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ._body import Body
 
 __all__ = ["AsyncItems", "Decoder", "Items", "Reader"]
+
+_SHOWN_SIZE: Final = 1024
+"""Bytes of a refused body that the error's message has; its ``body`` has more."""
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
@@ -134,6 +137,7 @@ class Reader(Generic[_T]):
         body.check()
         chunks = Chunks(body)
         objection = self._objection(body.status_code, content_type_of(body.headers))
+        objection = objection or chunks.objection
         if objection is not None:
             start = await chunks.start()
             await self._close(body)
@@ -156,10 +160,9 @@ class Reader(Generic[_T]):
 
 
 def explained(objection: str, start: bytes) -> str:
-    """Return why a response was refused, with what it says itself."""
-    return (
-        f"{objection}; the body begins {start.decode('utf-8', 'replace')!r}" if start else objection
-    )
+    """Return why a response was refused, with what it says itself, up to its first 1,024 bytes."""
+    shown = start[:_SHOWN_SIZE].decode("utf-8", "replace")
+    return f"{objection}; the body begins {shown!r}" if shown else objection
 
 
 class Items(Generic[_T]):

@@ -28,6 +28,7 @@ from sse_proto import (
 
 from ._body import run
 from ._chunks import Chunks
+from ._coding import CodingError
 from ._errors import SSEError
 from ._reading import explained
 from ._waiting import Interrupted
@@ -103,6 +104,7 @@ class _BaseSubscription(Generic[_R]):
             idle_timeout, last_event_id: What holds if the options have nothing of it.
         """
         self._connector = connector
+        self._lost_errors: tuple[type[Exception], ...] = (CodingError, *connector.lost_errors)
         self._waiter = waiter
         if (given := options.get("last_event_id")) is not None:
             last_event_id = given
@@ -190,7 +192,7 @@ class _BaseSubscription(Generic[_R]):
     async def _connect(self) -> None:
         try:
             body = await self._waiter.open(self._open)
-        except self._connector.lost_errors as error:
+        except self._lost_errors as error:
             await self._lost(error)
             return
         action = self._protocol.response_received(
@@ -203,6 +205,9 @@ class _BaseSubscription(Generic[_R]):
             # Without the body, should reading it be cancelled.
             self._action = self._translated(action, body, b"")
             action = self._translated(action, body, await Chunks(body).start())
+        elif isinstance(action, Open) and (objection := Chunks(body).objection):
+            self._protocol.close()
+            action = Fail(body.sse_error(objection, b""))
         else:
             action = self._translated(action, body, b"")
         await self._do_and_close(action)
@@ -226,7 +231,7 @@ class _BaseSubscription(Generic[_R]):
                 return
         except EventTooLarge as error:
             await self._do_and_close(self._translated(Fail(error), None, b""))
-        except self._connector.lost_errors as error:
+        except self._lost_errors as error:
             await self._lost(error)
         else:
             await self._lost(None)

@@ -84,6 +84,10 @@ class _HttpxBody(Body[R]):
                 "the last read was cancelled", request=_request_of(self.response)
             )
 
+    async def keep(self, content: bytes) -> None:
+        response: Any = self.response
+        response._content = content  # where `read` puts it
+
     def sse_error(self, message: str, start: bytes | None) -> SSEError:
         return error_class(self._library)(
             message,

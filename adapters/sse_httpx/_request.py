@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sse_adapter import missing_headers
@@ -9,10 +10,13 @@ from sse_adapter import missing_headers
 from ._library import library_of
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from ._options import AsyncClient, Client, R, RequestOptions, URLTypes
 
 __all__ = ["aopen_response", "build_request", "open_response"]
 
+_NOT_ASCII: Final = "a header, or a cookie that a server has set, is not ASCII"
 _OF_SENDING: Final = ("auth", "follow_redirects")
 
 
@@ -20,7 +24,8 @@ def open_response(client: Client[R], method: str, url: URLTypes, options: Reques
     """Send a request; return the response as soon as its headers are there."""
     library = library_of(client, "Client")
     request, sending = build_request(library, client, method, url, options)
-    return client.send(request, stream=True, **sending)
+    with _in_terms_of(library, request):
+        return client.send(request, stream=True, **sending)
 
 
 async def aopen_response(
@@ -29,7 +34,8 @@ async def aopen_response(
     """Send a request asynchronously; return the response as soon as its headers are there."""
     library = library_of(client, "AsyncClient")
     request, sending = build_request(library, client, method, url, options)
-    return await client.send(request, stream=True, **sending)
+    with _in_terms_of(library, request):
+        return await client.send(request, stream=True, **sending)
 
 
 def build_request(
@@ -41,4 +47,33 @@ def build_request(
     building: dict[str, Any] = {**options, "headers": headers}
     sending: dict[str, Any] = {name: building.pop(name) for name in _OF_SENDING if name in building}
     sending.setdefault("follow_redirects", True)
-    return client.build_request(method, url, **building), sending
+    try:
+        return client.build_request(method, url, **building), sending
+    except UnicodeEncodeError as error:
+        raise library.LocalProtocolError(f"{_NOT_ASCII}: {error}") from error
+
+
+@contextmanager
+def _in_terms_of(library: Any, request: Any) -> Generator[None, None, None]:
+    """Raise the library's errors for what a redirect makes it raise otherwise."""
+    try:
+        yield
+    except library.InvalidURL as error:
+        message = f"redirected to no URL of HTTP's: {error}"
+        raise library.UnsupportedProtocol(message, request=request) from error
+    except UnicodeError as error:
+        if getattr(error, "encoding", "") == "ascii":
+            raise library.LocalProtocolError(f"{_NOT_ASCII}: {error}", request=request) from error
+        raise _no_such_host(library, request, error) from error
+    except Exception as error:
+        # A port beyond 65535, from within a task group of anyio's.
+        failures = getattr(error, "exceptions", ())
+        if failures and all(isinstance(failure, OverflowError) for failure in failures):
+            raise _no_such_host(library, request, failures[0]) from error
+        raise
+
+
+def _no_such_host(library: Any, request: Any, error: Exception) -> Exception:
+    """Return the error for a name or port that the socket does not take, as of one unknown."""
+    failed: Exception = library.ConnectError(f"no such host: {error}", request=request)
+    return failed

@@ -16,6 +16,7 @@ from ._live.compat import (
     is_httpxr_source,
     is_read_body,
     request_of,
+    set_content,
     take_source,
 )
 from ._live.errors import stream_closed
@@ -39,6 +40,18 @@ class _HttpxrBody(Body[httpxr.Response]):
     def headers(self) -> list[tuple[str, str]]:
         return self.response.headers.multi_items()
 
+    @property
+    def content_encoding(self) -> str:
+        # httpxr takes the header out where it has undone the coding, and leaves that to us where it
+        # is unknown, or not written in lower case.
+        if _is_read(self.response):
+            return ""
+        return self.response.headers.get("content-encoding") or ""
+
+    async def keep(self, content: bytes) -> None:
+        if not self.content_encoding:  # or httpxr would decode it again
+            set_content(self.response, content)
+
     def goes_on_after(self, error: BaseException) -> bool:  # noqa: ARG002  # see `_live.chunks`
         return True
 
@@ -52,6 +65,9 @@ class _HttpxrBody(Body[httpxr.Response]):
 
     def timeout_error(self, message: str) -> Exception:
         return httpxr.ReadTimeout(message, request=request_of(self.response))
+
+    def decoding_error(self, message: str) -> Exception:
+        return httpxr.ReadError(message, request=request_of(self.response))
 
     def closed_error(self) -> Exception:
         return stream_closed()
@@ -145,6 +161,14 @@ class AsyncBody(_HttpxrBody):
         if self._chunks is not None:
             await self._chunks.aclose()
         await aclose_response(self.response)
+
+
+def _is_read(response: httpxr.Response) -> bool:
+    """Whether the body was read before, or built of bytes, and so is decoded."""
+    try:
+        return is_read_body(response.stream)
+    except httpxr.StreamError:  # it was read to its end
+        return True
 
 
 def _idle_timeout_of(response: httpxr.Response) -> float | None:

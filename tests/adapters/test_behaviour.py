@@ -10,6 +10,7 @@ import asyncio
 import base64
 import functools
 import gc
+import gzip
 import importlib
 import importlib.util
 import inspect
@@ -32,6 +33,7 @@ import pytest
 import sse_proto
 from sse_proto import (
     EventTooLarge,
+    IncompleteStream,
     Open,
     ReadyState,
     ReconnectPolicy,
@@ -57,6 +59,8 @@ PROMPT: Final = 0.25
 SETTLE: Final = 0.02
 NDJSON: Final = "application/x-ndjson"
 EVENT_STREAM: Final = "text/event-stream"
+FAST: Final = ReconnectPolicy(initial_delay=0.001, max_backoff=0.0)
+ONCE_MORE: Final = ReconnectPolicy(initial_delay=0.001, max_attempts=2)
 
 # -- drivers --------------------------------------------------------------------------------------
 
@@ -129,6 +133,8 @@ class Driver(ABC):
 
     def error(self, name: str) -> type[Exception] | tuple[type[Exception], ...]:
         """Return the library's exception of this name, or the adapter's ``SSEError``."""
+        if name == "IncompleteStream":
+            return IncompleteStream
         owner = self.adapter if name == "SSEError" else self.library
         return cast("type[Exception]", getattr(owner, name))
 
@@ -445,6 +451,17 @@ def answers(
     return handle
 
 
+def coded(coding: str, body: bytes) -> Handler:
+    """Return a handler that sends a body in two chunks, with this ``Content-Encoding``."""
+
+    def handle(exchange: Exchange) -> None:
+        exchange.start(headers=[("Content-Encoding", coding)])
+        for part in filter(None, (body[:20], body[20:])):
+            exchange.send(part)
+
+    return handle
+
+
 def close_ends(exchange: Exchange) -> None:
     exchange.start(framing="close")
     exchange.send(event("1"))
@@ -648,6 +665,10 @@ CASES: Final[dict[str, Case]] = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 @driven
 async def test_case(driver: Driver, server: RawServer, case: Case) -> None:
+    await check_case(driver, server, case)
+
+
+async def check_case(driver: Driver, server: RawServer, case: Case) -> None:
     if case.error == "TooManyRedirects":
         driver.needs("redirects")
     server.route("/", case.handler)
@@ -697,6 +718,58 @@ async def test_a_refusal_has_all_that_is_known(driver: Driver, server: RawServer
             assert error.response is stream.response
             assert str(error.request.url) == server.url()
             stream.restart()
+
+
+def api_error(size: int) -> bytes:
+    return json.dumps({"error": "ü" * (size // 6)}).encode()  # ü is six bytes of an escape
+
+
+@pytest.mark.parametrize("framing", ["chunked", "length"])
+@driven
+async def test_an_apis_error_is_whole(driver: Driver, server: RawServer, framing: str) -> None:
+    body = api_error(60_000)
+
+    @server.route("/")
+    def refuse(exchange: Exchange) -> None:
+        headers = [("X-Request-ID", "7")]
+        if framing == "length":
+            exchange.respond(422, headers, body, content_type="application/json")
+            return
+        exchange.start(422, content_type="application/json", headers=headers)
+        for start in range(0, len(body), 1000):
+            exchange.send(body[start : start + 1000])
+
+    async with driver.client() as client:
+        for manager in (driver.connect, driver.subscribe):
+            async with manager(client, "GET", server.url()) as stream:
+                with pytest.raises(driver.adapter.SSEError) as raised:
+                    await stream.next()
+                error: Any = raised.value
+                assert error.body.encode() == body
+                assert error.json() == json.loads(body)
+                assert ("x-request-id", "7") in [(n.lower(), v) for n, v in error.headers]
+                if "request in its errors" not in driver.lacks:
+                    assert error.response.json() == error.json()
+                    assert error.response.text == error.body
+                assert repr(error.body[:1024]) in str(error)
+                assert len(str(error)) < 2_000
+
+
+@driven
+async def test_an_apis_error_beyond_64_kib_is_cut(driver: Driver, server: RawServer) -> None:
+    body = api_error(70_000)
+    server.route("/", lambda exchange: exchange.respond(422, body=body))
+    async with driver.open("GET", server.url()) as stream:
+        with pytest.raises(driver.adapter.SSEError) as raised:
+            await stream.next()
+        error: Any = raised.value
+        assert error.body.encode() == body[: 64 * 1024]
+        with pytest.raises(json.JSONDecodeError):
+            error.json()
+        driver.needs("request in its errors")
+        # No half of a document: it is as a response that nobody has read.
+        with pytest.raises(driver.error("ResponseNotRead")):
+            error.response.json()
 
 
 @driven
@@ -800,6 +873,67 @@ async def test_a_malformed_compressed_stream_is_closed(driver: Driver, server: R
         await driver.wait_for_close(server)
         with pytest.raises(driver.error("StreamClosed")):
             await stream.next()
+
+
+GZIP: Final = gzip.compress(event("1") + event("2"))
+CODED: Final[dict[str, Case]] = {
+    "x-gzip": Case(coded("x-gzip", GZIP), of("1", "2")),
+    "capitals": Case(coded("GZIP", GZIP), of("1", "2")),
+    "several": Case(coded("gzip, GZip", gzip.compress(GZIP)), of("1", "2")),
+    "none, said so": Case(coded("identity", event("1")), of("1")),
+    "an empty body": Case(coded("x-gzip", b""), []),
+    "members": Case(coded("x-gzip", GZIP + gzip.compress(b"") + GZIP), of("1", "2", "1", "2")),
+    "cut": Case(
+        coded("x-gzip", GZIP[:-1]),
+        of("1", "2"),
+        ("DecodingError", "ReadError"),
+        "the body ends within its content coding, x-gzip",
+    ),
+    "garbage behind it": Case(
+        coded("GZIP", GZIP + b"garbage"), of("1", "2"), ("DecodingError", "ReadError")
+    ),
+    "unknown": Case(
+        coded("rot13", event("1")), [], "SSEError", "content coding 'rot13' cannot be undone"
+    ),
+    "a bomb": Case(
+        coded("x-gzip", gzip.compress(b"data: " + b"x" * 50_000_000)),
+        [],
+        "SSEError",
+        "event stream refused: unfinished event holds",
+        call=limited,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CODED.values(), ids=CODED.keys())
+@driven
+async def test_a_content_coding(driver: Driver, server: RawServer, case: Case) -> None:
+    if not driver.is_httpxr:
+        pytest.skip("its adapter has the client undo the coding")
+    await check_case(driver, server, case)
+
+
+@driven
+async def test_a_malformed_coding_is_a_lost_connection(driver: Driver, server: RawServer) -> None:
+    server.route("/", coded("x-gzip", GZIP[:-1]))
+    if not driver.is_httpxr:
+        pytest.skip("its adapter has the client undo the coding")
+    async with driver.client() as client:
+        async with driver.subscribe(client, "GET", server.url(), reconnect=FAST) as stream:
+            assert [(await stream.next()).data for _ in range(4)] == ["1", "2", "1", "2"]
+
+
+@driven
+async def test_an_unknown_coding_is_final(driver: Driver, server: RawServer) -> None:
+    server.route("/", coded("rot13", event("1")))
+    if not driver.is_httpxr:
+        pytest.skip("its adapter has the client undo the coding")
+    async with driver.client() as client:
+        async with driver.subscribe(client, "GET", server.url(), reconnect=FAST) as stream:
+            with pytest.raises(driver.adapter.SSEError, match="'rot13' cannot be undone") as raised:
+                await stream.next()
+            assert raised.value.status_code == 200
+    assert len(server.requests) == 1
 
 
 @driven
@@ -1021,6 +1155,78 @@ async def test_redirects_are_followed_if_not_otherwise_said(
             assert [item.data for item in await stream.rest()] == ["1"]
         async with driver.connect(client, "GET", server.url(), follow_redirects=False) as stream:
             with pytest.raises(driver.adapter.SSEError, match="got status 301"):
+                await stream.next()
+
+
+class Away(NamedTuple):
+    """Where a server redirects to, and the errors that come of it, one of which is raised."""
+
+    location: bytes
+    errors: tuple[str, ...]
+    is_final: bool | None = False
+    """Whether a subscription gives up; ``None``: as the client sees it."""
+
+
+AWAY: Final[dict[str, Away]] = {
+    "dots": Away(b"http://...../", ("ConnectError",)),
+    "a label of 70 letters": Away(b"http://" + b"a" * 70 + b".test/", ("ConnectError",)),
+    "a malformed A-label": Away(b"http://xn--/", ("ConnectError", "LocalProtocolError"), None),
+    "a port beyond all": Away(
+        b"http://127.0.0.1:99999/", ("ConnectError", "LocalProtocolError"), None
+    ),
+    "100 KB": Away(b"/" + b"x" * 100_000, ("RemoteProtocolError", "UnsupportedProtocol"), None),
+    "half an IPv6 address": Away(
+        b"http://[::1/", ("RemoteProtocolError", "UnsupportedProtocol"), None
+    ),
+    "another scheme": Away(b"ftp://127.0.0.1/", ("UnsupportedProtocol",), True),
+    "no host": Away(b"mailto:a@b.test", ("RemoteProtocolError", "UnsupportedProtocol"), None),
+}
+
+
+@pytest.mark.parametrize("away", AWAY.values(), ids=AWAY.keys())
+@driven
+async def test_a_redirect_that_leads_nowhere(driver: Driver, server: RawServer, away: Away) -> None:
+    server.route(
+        "/", lambda exchange: exchange.respond(307, [("Location", away.location.decode())])
+    )
+    driver.needs("redirects")
+    errors: tuple[type[Exception], ...] = ()
+    for name in away.errors:
+        kind = driver.error(name)
+        errors += kind if isinstance(kind, tuple) else (kind,)
+    async with driver.client() as client:
+        with pytest.raises(errors) as raised:
+            async with driver.connect(client, "GET", server.url()):
+                pass
+        assert cast("Any", raised.value).request.method == "GET"
+        async with driver.subscribe(client, "GET", server.url(), reconnect=ONCE_MORE) as stream:
+            with pytest.raises(driver.error("TransportError")) as final:
+                await stream.next()
+    gave_up = isinstance(final.value, driver.adapter.SSEError)
+    if away.is_final is not None:
+        assert gave_up is not away.is_final
+    if gave_up:
+        assert "gave up after 2 attempts" in str(final.value)
+        assert isinstance(final.value.__cause__, errors)
+
+
+@driven
+async def test_a_cookie_beyond_ascii_on_the_way(driver: Driver, server: RawServer) -> None:
+    headers = [("Location", "/next"), ("Set-Cookie", "a=\xfc")]
+    server.route("/", lambda exchange: exchange.respond(307, headers))
+    server.route("/next", sends("1"))
+    driver.needs("redirects")
+    async with driver.client() as client:
+        if driver.is_httpxr:
+            async with driver.connect(client, "GET", server.url()) as stream:
+                assert (await stream.next()).data == "1"
+            return
+        for _ in range(2):  # on the way; from the client's cookies
+            with pytest.raises(driver.error("LocalProtocolError"), match="is not ASCII"):
+                async with driver.connect(client, "GET", server.url()):
+                    pass
+        async with driver.subscribe(client, "GET", server.url()) as stream:
+            with pytest.raises(driver.error("LocalProtocolError"), match="is not ASCII"):
                 await stream.next()
 
 
@@ -1409,6 +1615,11 @@ async def test_json_of_a_refused_response(driver: Driver, server: RawServer) -> 
 # -- connecting again -----------------------------------------------------------------------------
 
 
+def whole(exchange: Exchange) -> None:
+    exchange.start()
+    exchange.send("id: ü1\n".encode() + event("1"))
+
+
 def ended(exchange: Exchange) -> None:
     exchange.start()
     exchange.send("id: ü1\n".encode() + event("1") + b"id: 2\ndata: unfinished\n")
@@ -1431,7 +1642,8 @@ def torn(exchange: Exchange) -> None:
 
 
 LOSSES: Final[dict[str, tuple[Handler, str]]] = {
-    "an end": (ended, ""),
+    "an end": (whole, ""),
+    "an end inside an event": (ended, "IncompleteStream"),
     "a reset": (broken, "ReadError"),
     "a truncated body": (torn, "TransportError"),
     "a stall": (stalled, "ReadTimeout"),

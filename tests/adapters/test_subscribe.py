@@ -446,7 +446,7 @@ def test_a_refused_body_without_end_does_not_keep_it(mode: Mode, server: RawServ
     server.route("/", page)
     error = failure(mode, server)
     assert isinstance(error, SSEError)
-    assert error.body == "x" * 1024
+    assert error.body == "x" * 3000
     server.wait_for_close(TIMEOUT)
 
 

@@ -545,7 +545,7 @@ async def test_a_page_is_no_event_stream(driver: Driver, server: RawServer) -> N
         error = await failure(driver, server, client=client)
         await driver.wait_for_close(server)
     assert isinstance(error, driver.adapter.SSEError)
-    assert (error.status_code, error.content_type, error.body) == (200, "text/html", "x" * 1024)
+    assert (error.status_code, error.content_type, error.body) == (200, "text/html", "x" * 3000)
 
 
 @driven

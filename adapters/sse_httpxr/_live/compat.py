@@ -36,6 +36,7 @@ __all__ = [
     "is_sync_network_transport",
     "is_sync_transport",
     "request_of",
+    "set_content",
     "take_source",
     "without_userinfo",
 ]
@@ -112,6 +113,13 @@ def take_source(response: httpxr.Response) -> LiveSource:
     if take is not None:
         take()
     return source
+
+
+def set_content(response: httpxr.Response, content: bytes) -> None:
+    """Make this what a response has been read as, if that can be."""
+    set_result: Callable[[bytes], object] | None = getattr(response, "_set_aread_result", None)
+    if set_result is not None:
+        set_result(content)
 
 
 def has_proxy(transport: object) -> bool:

@@ -137,7 +137,7 @@ def _redirect(request: httpxr.Request, response: httpxr.Response) -> httpxr.Requ
         return None
     try:
         url = request.url.join(location)
-    except ValueError as error:
+    except (ValueError, cast("Any", httpxr).InvalidURL) as error:
         message = f"redirect to {location!r:.200}: {error}"
         raise httpxr.UnsupportedProtocol(message, request=request) from error
     if url.scheme not in _DEFAULT_PORTS:

@@ -115,7 +115,7 @@ def _unsendable(request: httpxr.Request, error: Exception) -> str:
             # Of others the value may be secret.
             shown = f": {value!r:.100}" if name.lower() == "last-event-id" else ""
             return f"the header {name} has a control character{shown}"
-    return f"httpxr cannot send this request: {error}"
+    return f"httpxr cannot send this request, or follow its redirect: {error}"
 
 
 # A transport reads the body whole unless the request carries a mark, which only
