@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Final
 
 from ._compare import Answer, answer_of, difference, shown_bytes, shown_events
-from ._misreadings import Wrong, find_misreading
+from ._misreadings import Wrong, find_misreading, votes
 from ._random import chunkings, random_chunks, shrink
 from ._reference import Outcome, reference
 from ._vectors import VECTORS_VERSION, Rule, Vector, rules, vectors
@@ -141,7 +141,7 @@ def _wrong_decoding(
         lines.append(f"parser    raises {type(found).__name__}: {found}"[:500])
     else:
         lines.append(f"parser    {shown_events(found)}")
-        mistake = find_misreading(Wrong(chunks, found, expected), _answered(decode, wrong))
+        mistake = find_misreading(Wrong(chunks, found, expected), votes(_answered(decode, wrong)))
     lines.append(f"standard  {shown_events(expected)}")
     rule = rules()[mistake.rule] if mistake else None
     if isinstance(found, UnicodeError):

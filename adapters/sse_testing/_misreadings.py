@@ -8,13 +8,14 @@ there are; the difference itself is none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ._compare import Answer, difference
 from ._reference import Event, Outcome
 
-__all__ = ["MISREADINGS", "Misreading", "Wrong", "find_misreading", "misread"]
+__all__ = ["MISREADINGS", "Misreading", "Wrong", "find_misreading", "misread", "votes"]
 
 
 class Misreading(NamedTuple):
@@ -28,10 +29,11 @@ class Misreading(NamedTuple):
 
 
 MISREADINGS: Final = [
-    # what depends on where the stream is cut
+    # where the stream is cut
     Misreading("crlf-cut", "line-end", "takes CR and LF in two chunks for the ends of two lines"),
     Misreading("chunk-utf8", "utf8-decode", "decodes each chunk by itself, and breaks characters"),
     Misreading("chunk-lines", "line-end", "ends a line where a chunk ends"),
+    Misreading("strip-boms", "bom", "strips more than one byte order mark"),
     Misreading("chunk-bom", "bom", "strips a byte order mark from each chunk"),
     # lines
     Misreading("splitlines", "line-end", "ends lines where Unicode does, as str.splitlines()"),
@@ -41,7 +43,6 @@ MISREADINGS: Final = [
     Misreading("strip-lines", "order", "strips white space around each line"),
     # characters
     Misreading("keep-bom", "bom", "does not strip the byte order mark at the begin"),
-    Misreading("strip-boms", "bom", "strips more than one byte order mark"),
     Misreading("utf8-ignore", "utf8-error", "leaves invalid bytes out, without U+FFFD"),
     Misreading("latin-1", "utf8-decode", "decodes as ISO 8859-1"),
     Misreading("one-mark", "utf8-error", "makes one U+FFFD of several invalid sequences"),
@@ -97,19 +98,23 @@ class Wrong(NamedTuple):
     """What the standard says."""
 
 
-def find_misreading(wrong: Wrong, others: Iterable[Wrong] = ()) -> Misreading | None:
+def votes(wrong: Iterable[Wrong]) -> Counter[str]:
+    """Count for each mistake, by its name, how many answers it explains."""
+    return Counter(
+        mistake.name for each in wrong for mistake in MISREADINGS if _explains(mistake, each)
+    )
+
+
+def find_misreading(wrong: Wrong, votes: Mapping[str, int] | None = None) -> Misreading | None:
     """Return a mistake that gives the same answer, if there is one.
 
     Args:
         wrong: What is to be explained.
-        others: What else the parser gets wrong. Of several mistakes that could be it, that one is
-            returned which explains most of them.
+        votes: How much else of the same parser each mistake explains. Of several that could be it,
+            the one with most votes is returned.
     """
     able = [mistake for mistake in MISREADINGS if _explains(mistake, wrong)]
-    if len(able) < 2:
-        return able[0] if able else None
-    rest = list(others)
-    return max(able, key=lambda mistake: sum(_explains(mistake, other) for other in rest))
+    return max(able, key=lambda mistake: (votes or {}).get(mistake.name, 0), default=None)
 
 
 def _explains(mistake: Misreading, wrong: Wrong) -> bool:
