@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from . import strategies as strategies
     from ._assertion import WrongDecoding as WrongDecoding
     from ._assertion import assert_decodes_like_the_standard as assert_decodes_like_the_standard
+    from ._conformance import ConformanceReport as ConformanceReport
+    from ._conformance import Failure as Failure
+    from ._conformance import FamilyCount as FamilyCount
+    from ._conformance import run_conformance as run_conformance
+    from ._driver import ConformanceError as ConformanceError
+    from ._misreadings import Misreading as Misreading
     from ._random import pieces_of as pieces_of
     from ._reference import Event as Event
     from ._reference import Outcome as Outcome
@@ -29,7 +35,12 @@ if TYPE_CHECKING:
 
 _HOMES: Final = {
     "VECTORS_VERSION": "_vectors",
+    "ConformanceError": "_driver",
+    "ConformanceReport": "_conformance",
     "Event": "_reference",
+    "Failure": "_conformance",
+    "FamilyCount": "_conformance",
+    "Misreading": "_misreadings",
     "Outcome": "_reference",
     "Rule": "_vectors",
     "Vector": "_vectors",
@@ -38,6 +49,7 @@ _HOMES: Final = {
     "pieces_of": "_random",
     "reference": "_reference",
     "rules": "_vectors",
+    "run_conformance": "_conformance",
     "strategies": "strategies",
     "vectors": "_vectors",
 }

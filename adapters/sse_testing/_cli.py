@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ._conformance import RANDOM, run_conformance
-from ._driver import DriverError
+from ._driver import ConformanceError
 from ._report import page, text
 from ._vectors import VECTORS_VERSION, vectors
 
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         if options.html is not None:
             options.html.write_text(page(report), "utf-8")
-    except (DriverError, OSError) as error:
+    except (ConformanceError, OSError) as error:
         print(f"sse-conformance: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

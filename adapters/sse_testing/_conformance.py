@@ -1,6 +1,6 @@
 """The suite for anybody's parser: all vectors in several chunkings, then random streams for a time.
 
-`run_conformance` asks a driver, and returns a `Report`: the command ``sse-conformance`` prints it.
+`run_conformance` asks a driver, and returns a `ConformanceReport`: the command ``sse-conformance`` prints it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
-from ._compare import Answer, difference, shown_events
+from ._compare import Answer, difference, shown_bytes, shown_events
 from ._driver import Driver, Fault, Reply
 from ._misreadings import Misreading, Wrong, find_misreading, misread, votes
 from ._random import chunkings, random_chunks, shrink
 from ._reference import Outcome, reference
 from ._vectors import Rule, Vector, rules, vectors
 
-__all__ = ["RANDOM", "Failure", "Family", "Report", "run_conformance"]
+__all__ = ["RANDOM", "ConformanceReport", "Failure", "FamilyCount", "run_conformance"]
 
 RANDOM: Final = "random"
 """The family of the streams that are no vectors, and their name among the expected failures."""
@@ -60,6 +60,16 @@ class Failure:
         return self.family if self.family == RANDOM else f"{self.family}/{self.name}"
 
     @property
+    def shown_bytes(self) -> str:
+        """The chunks, as Python writes bytes, cut where they are too long to read."""
+        return shown_bytes(self.chunks)
+
+    @property
+    def shown_expected(self) -> str:
+        """What the standard says, on one line."""
+        return shown_events(self.expected)
+
+    @property
     def symptom(self) -> str:
         """What the parser seems to do, or what it or the driver raised; the same for the same kind.
 
@@ -77,7 +87,7 @@ class Failure:
 
 
 @dataclass
-class Family:
+class FamilyCount:
     """What was asked of one family of vectors, or of random streams."""
 
     vectors: int = 0
@@ -88,7 +98,7 @@ class Family:
 
 
 @dataclass
-class Report:
+class ConformanceReport:
     """What a parser makes of the suite."""
 
     command: list[str]
@@ -96,7 +106,7 @@ class Report:
     """What the driver calls its parser; empty if it does not."""
     version: str = ""
     seconds: float = 0.0
-    families: dict[str, Family] = field(default_factory=dict)
+    families: dict[str, FamilyCount] = field(default_factory=dict)
     """By their names, `RANDOM` last."""
     failures: list[Failure] = field(default_factory=list)
     """One for each vector, in the first chunking that failed; random ones once for each mistake."""
@@ -122,7 +132,7 @@ def run_conformance(
     expected_failures: Collection[str] = (),
     stop_at_first: bool = False,
     whole_only: bool = False,
-) -> Report:
+) -> ConformanceReport:
     """Run the suite against a driver: see "The driver" in the how-to "Check your own parser".
 
     Args:
@@ -135,9 +145,9 @@ def run_conformance(
         stop_at_first: Whether to stop at the first failure that is not expected.
         whole_only: Whether to give each vector in one chunk only.
     Raises:
-        DriverError: The driver does not start, or never answers.
+        ConformanceError: The driver does not start, or never answers.
     """
-    report = Report(list(command))
+    report = ConformanceReport(list(command))
     began = time.monotonic()
     with Driver(command, timeout=timeout, at_once=at_once) as driver:
         _ask_vectors(driver, report, expected_failures, stop_at_first, whole_only)
@@ -157,7 +167,7 @@ def run_conformance(
     return report
 
 
-def _all_expected(report: Report) -> bool:
+def _all_expected(report: ConformanceReport) -> bool:
     return all(failure.is_expected for failure in report.failures)
 
 
@@ -174,7 +184,7 @@ def _wrong(reply: Reply, expected: Outcome) -> str:
 
 def _ask_vectors(
     driver: Driver,
-    report: Report,
+    report: ConformanceReport,
     expected_failures: Collection[str],
     stop_at_first: bool,
     whole_only: bool,
@@ -184,7 +194,7 @@ def _ask_vectors(
         if vector.by_standard:
             ways = chunkings(vector.stream, vector.title)[: 1 if whole_only else None]
             cases += [(vector, chunks) for chunks in ways]
-            family = report.families.setdefault(vector.family, Family())
+            family = report.families.setdefault(vector.family, FamilyCount())
             family.vectors += 1
     # The first chunking of each that fails: they are in the order of their plainness.
     failed: dict[str, tuple[int, Reply]] = {}
@@ -237,9 +247,14 @@ def _failure(
 
 
 def _ask_random(
-    driver: Driver, report: Report, seconds: float, seed: int, is_expected: bool, stop: bool
+    driver: Driver,
+    report: ConformanceReport,
+    seconds: float,
+    seed: int,
+    is_expected: bool,
+    stop: bool,
 ) -> None:
-    family = report.families[RANDOM] = Family()
+    family = report.families[RANDOM] = FamilyCount()
     random = Random(seed)
     end = time.monotonic() + seconds
     kept: list[Failure] = []

@@ -28,7 +28,7 @@ from typing import IO, Any, Final, Literal, TypeAlias, cast, final
 
 from ._compare import Answer, event_of
 
-__all__ = ["Driver", "DriverError", "Fault"]
+__all__ = ["ConformanceError", "Driver", "Fault"]
 
 # How many cases are asked at once: enough to keep a driver busy while we compare.
 _AT_ONCE: Final = 64
@@ -44,7 +44,7 @@ _SILENCES: Final = 5
 _PARTING: Final = 2.0
 
 
-class DriverError(Exception):
+class ConformanceError(Exception):
     """The driver cannot be used: it does not start, or never answers. The text tells why."""
 
 
@@ -108,7 +108,7 @@ class Driver:
         """Return the replies, in the order of the cases.
 
         Raises:
-            DriverError: It does not start, or has never answered.
+            ConformanceError: It does not start, or has never answered.
         """
         return [reply for _, reply in sorted(self.replies(cases), key=lambda pair: pair[0])]
 
@@ -116,7 +116,7 @@ class Driver:
         """Yield the index of each case with its reply, as they come.
 
         Raises:
-            DriverError: It does not start, or has never answered.
+            ConformanceError: It does not start, or has never answered.
         """
         waiting = deque(range(len(cases)))
         asked: dict[int, int] = {}  # the number of a request: the index of its case
@@ -169,7 +169,7 @@ class Driver:
             try:
                 self._process = _Process(self._command)
             except OSError as error:
-                raise DriverError(f"{self._command[0]} does not start: {error}") from error
+                raise ConformanceError(f"{self._command[0]} does not start: {error}") from error
         return self._process
 
     def _crash(self, process: _Process) -> Fault:
@@ -177,7 +177,7 @@ class Driver:
         self._process = None
         text = f"the driver ended with {process.status()}{process.last_words()}"
         if not self._answered:
-            raise DriverError(f"{text}\nIt had not answered anything.")
+            raise ConformanceError(f"{text}\nIt had not answered anything.")
         return Fault(text, "crash")
 
     def _silence(self, process: _Process) -> Fault:
@@ -191,11 +191,11 @@ class Driver:
         self.close()
         if not self._answered:
             if late:
-                raise DriverError(
+                raise ConformanceError(
                     "the driver answers only when its input has ended: it has to flush its output "
                     "after each line"
                 )
-            raise DriverError(
+            raise ConformanceError(
                 f"the driver has not answered anything in {self._timeout:g} s{process.last_words()}"
             )
         return Fault(f"no answer in {self._timeout:g} s", "silence")

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from ._compare import shown_bytes, shown_events
-from ._conformance import RANDOM, Failure, Report
+from ._conformance import RANDOM, ConformanceReport, Failure
 from ._vectors import VECTORS_VERSION
 
 __all__ = ["page", "text"]
@@ -16,12 +15,12 @@ __all__ = ["page", "text"]
 _SHOWN: Final = 5
 
 
-def text(report: Report, *, every: bool = False) -> str:
+def text(report: ConformanceReport, *, every: bool = False) -> str:
     """Return the table, the mistakes, and failures: the first five, or every one."""
     return "\n".join(_text(report, every))
 
 
-def _text(report: Report, every: bool) -> Iterator[str]:
+def _text(report: ConformanceReport, every: bool) -> Iterator[str]:
     yield f"{_title(report)}, vectors {VECTORS_VERSION}, {report.seconds:.1f} s"
     yield ""
     yield f"{'family':20}{'streams':>9}{'cases':>9}{'failed':>9}"
@@ -52,9 +51,9 @@ def _told(failure: Failure) -> Iterator[str]:
     cut = f"   cut into {len(failure.chunks)} chunks" if len(failure.chunks) > 1 else ""
     of = f" ({failure.name})" if failure.family == RANDOM else ""
     yield f"{failure.title}{of}{', expected' if failure.is_expected else ''}"
-    yield f"  bytes     {shown_bytes(failure.chunks)}{cut}"
+    yield f"  bytes     {failure.shown_bytes}{cut}"
     yield f"  parser    {failure.found}"
-    yield f"  standard  {shown_events(failure.expected)}"
+    yield f"  standard  {failure.shown_expected}"
     if failure.answer is not None:
         yield f"  that is   {failure.difference}"
     if failure.why:
@@ -65,7 +64,7 @@ def _told(failure: Failure) -> Iterator[str]:
         yield f"  perhaps   the parser {failure.mistake.description}"
 
 
-def _title(report: Report) -> str:
+def _title(report: ConformanceReport) -> str:
     return f"{report.name} {report.version}".strip() or " ".join(report.command)
 
 
@@ -83,7 +82,7 @@ def _telling(failures: Iterable[Failure]) -> list[Failure]:
     return [*sorted(first.values(), key=lambda each: -kinds[each.symptom]), *others]
 
 
-def _mistakes(report: Report) -> list[tuple[str, int]]:
+def _mistakes(report: ConformanceReport) -> list[tuple[str, int]]:
     return Counter(failure.symptom for failure in report.failures if failure.symptom).most_common()
 
 
@@ -112,7 +111,7 @@ _LINK: Final = (
 )
 
 
-def page(report: Report) -> str:
+def page(report: ConformanceReport) -> str:
     """Return one page that needs nothing else: no script, no style sheet, no font."""
     title = html.escape(_title(report))
     body = "\n".join(_body(report))
@@ -124,7 +123,7 @@ def page(report: Report) -> str:
     )
 
 
-def _body(report: Report) -> Iterator[str]:
+def _body(report: ConformanceReport) -> Iterator[str]:
     verdict = (
         '<span class="good">passed</span>' if report.is_ok else '<span class="bad">failed</span>'
     )
@@ -168,7 +167,7 @@ def _details(failure: Failure, *, is_open: bool) -> str:
     rows = [
         ("bytes", "bytes", _visible(failure.chunks)),
         ("parser", "events bad", html.escape(failure.found)),
-        ("standard", "events good", html.escape(shown_events(failure.expected))),
+        ("standard", "events good", html.escape(failure.shown_expected)),
     ]
     if failure.answer is not None:
         rows.append(("that is", "", html.escape(failure.difference)))
