@@ -1,20 +1,20 @@
 """Which decoder passes how many vectors: ``python -m benchmarks.conformance [--failures PEER]``.
 
-Each decoder gets the streams of ``tests/vectors``, whole and one byte a chunk, as its users feed
-it. Compared are an event's type, data, last event ID, and the reconnection time that its block set,
-if the decoder tells it. Vectors whose expectation is a decision of ours are left out. What is
+Each decoder gets the streams of `sse_testing.vectors`, whole and one byte a chunk, as its users
+feed it. Compared are an event's type, data, last event ID, and the reconnection time that its block
+set, if the decoder tells it. Vectors whose expectation is a decision of ours are left out. What is
 raised counts as a failure.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
+
+import sse_testing
 
 from .bench_decoder import environment
 from .peers import PEERS, Peer, find_peers
@@ -23,8 +23,6 @@ __all__ = ["Vector", "failure", "main", "vectors"]
 
 Fields: TypeAlias = "tuple[str, str, str, int | None]"
 """Event type, data, last event ID (``""`` where the stream has set none), reconnection time."""
-
-_VECTORS: Final = Path(__file__).parent.parent / "tests" / "vectors"
 
 
 @dataclass(frozen=True)
@@ -40,16 +38,17 @@ class Vector:
 
 def vectors() -> list[Vector]:
     """Return the vectors that the standard decides."""
-    found: list[Vector] = []
-    for path in sorted(_VECTORS.glob("*.json")):
-        for raw in json.loads(path.read_text("ascii")):
-            if not raw["why"].startswith("of ours"):
-                stream = raw["stream"].encode("latin-1")
-                events = [
-                    (event, data, id_ or "", retry) for event, data, id_, retry in raw["events"]
-                ]
-                found.append(Vector(path.stem, raw["name"], raw["why"], stream, events))
-    return found
+    return [
+        Vector(
+            each.family,
+            each.name,
+            each.why,
+            each.stream,
+            [(event, data, id_ or "", retry) for event, data, id_, retry in each.events],
+        )
+        for each in sse_testing.vectors()
+        if each.by_standard
+    ]
 
 
 def failure(peer: Peer, vector: Vector, *, bytewise: bool) -> str:

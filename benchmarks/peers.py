@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import sse_proto
 import sse_proto._decoder
 
-__all__ = ["PEERS", "Decode", "Event", "Peer", "find_peers", "pairs"]
+__all__ = ["PEERS", "Decode", "Event", "Peer", "find_peers", "pairs", "version"]
 
 
 class Event(Protocol):
@@ -220,11 +220,12 @@ def find_peers(names: Iterable[str] = PEERS) -> tuple[list[Peer], list[str]]:
         except ImportError as error:
             notices.append(f"{name} is left out: {error}")
         else:
-            peers.append(Peer(name, _version(distribution), decode, distribution == _OURS))
+            peers.append(Peer(name, version(distribution), decode, distribution == _OURS))
     return peers, notices
 
 
-def _version(distribution: str) -> str:
+def version(distribution: str) -> str:
+    """Return the version of what is installed under this name."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -2,51 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 from array import array
 from collections.abc import Iterator
 from itertools import combinations
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
+from sse_testing import vectors
 from tests.support.reference import BOM, Outcome, decode, interpret, pieces_of
 
 if TYPE_CHECKING:
     from sse_proto import SSEDecoder
 
-VECTORS: Final = Path(__file__).parents[1] / "vectors"
 # Bytes. Longer streams are not cut at every pair of offsets, and those of thousands of bytes not
 # at every offset, but around each line's end: 5,000 digits have nothing to tell in their middle.
 SHORT: Final = 40
 LONG: Final = 1000
 
 
-class VectorJSON(TypedDict):
-    name: str
-    why: str
-    stream: str
-    events: list[tuple[str, str, str | None, int | None]]
-    last_event_id: str | None
-    reconnection_time: int | None
-
-
-class Vector(NamedTuple):
+class Case(NamedTuple):
     stream: bytes
     outcome: Outcome
 
 
-def vectors() -> Iterator[tuple[str, Vector]]:
-    for path in sorted(VECTORS.glob("*.json")):
-        for raw in cast("list[VectorJSON]", json.loads(path.read_text("ascii"))):
-            events = [(event[0], event[1], event[2], event[3]) for event in raw["events"]]
-            outcome = events, raw["last_event_id"], raw["reconnection_time"]
-            yield f"{path.stem}-{raw['name']}", Vector(raw["stream"].encode("latin-1"), outcome)
-
-
-NAMED: Final = list(vectors())
+NAMED: Final = [
+    (
+        f"{vector.family}-{vector.name}",
+        Case(vector.stream, ([*vector.events], vector.last_event_id, vector.reconnection_time)),
+    )
+    for vector in vectors()
+]
 every_vector: Final = pytest.mark.parametrize(
     "vector", [pytest.param(vector, id=name) for name, vector in NAMED]
 )
@@ -79,17 +66,17 @@ def chunkings(stream: bytes) -> Iterator[list[bytes]]:
 
 def test_names_are_unique_and_vectors_are_many() -> None:
     names = [name for name, _ in NAMED]
-    assert len(set(names)) == len(names) > 300
+    assert len(set(names)) == len(names) >= 450
 
 
 @every_vector
-def test_reference(vector: Vector) -> None:
+def test_reference(vector: Case) -> None:
     assert interpret(vector.stream) == vector.outcome
 
 
 # One test for all buffers: the tests are many, and each costs more than its own work.
 @every_vector
-def test_every_chunking(decoder_class: type[SSEDecoder], vector: Vector) -> None:
+def test_every_chunking(decoder_class: type[SSEDecoder], vector: Case) -> None:
     for chunks in chunkings(vector.stream):
         assert decode(decoder_class(), chunks) == vector.outcome, chunks
         assert decode(decoder_class(), map(bytearray, chunks)) == vector.outcome, chunks
@@ -97,7 +84,7 @@ def test_every_chunking(decoder_class: type[SSEDecoder], vector: Vector) -> None
 
 
 @every_vector
-def test_every_pair_of_cuts(decoder_class: type[SSEDecoder], vector: Vector) -> None:
+def test_every_pair_of_cuts(decoder_class: type[SSEDecoder], vector: Case) -> None:
     # After a blank line, so that it is decided whether there is a BOM: there are ways that are
     # faster then. No stream but one that begins like a BOM means something else after it.
     begin = [] if vector.stream.startswith(BOM[:1]) else [b"\n"]
@@ -111,7 +98,7 @@ def test_every_pair_of_cuts(decoder_class: type[SSEDecoder], vector: Vector) -> 
 
 
 @every_vector
-def test_rarer_chunks(decoder_class: type[SSEDecoder], vector: Vector) -> None:
+def test_rarer_chunks(decoder_class: type[SSEDecoder], vector: Case) -> None:
     chunks = [vector.stream[start : start + 5] for start in range(0, len(vector.stream), 5)]
     assert decode(decoder_class(), [array("B", chunk) for chunk in chunks]) == vector.outcome
     assert decode(decoder_class(), [array("b", chunk) for chunk in chunks]) == vector.outcome
@@ -123,9 +110,7 @@ def test_rarer_chunks(decoder_class: type[SSEDecoder], vector: Vector) -> None:
 
 
 @every_vector
-def test_attributes_can_be_read_at_any_time(
-    decoder_class: type[SSEDecoder], vector: Vector
-) -> None:
+def test_attributes_can_be_read_at_any_time(decoder_class: type[SSEDecoder], vector: Case) -> None:
     decoder = decoder_class()
     events: list[tuple[str, str, str | None, int | None]] = []
     for end, byte in enumerate(vector.stream, start=1):

@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeAlias
 from .cases import WATCH, Case, Connect, Outcome
 from .server import PROBE, Answer, Result, Server
 
-__all__ = ["Name", "Oracle", "Unavailable", "ask", "find_oracles"]
+__all__ = ["Name", "Oracle", "Unavailable", "ask", "chromium", "find_oracles"]
 
 Name: TypeAlias = Literal["Chromium", "eventsource-parser", "Node"]
 
@@ -63,10 +63,15 @@ def find_oracles(npm_folder: Path) -> list[Oracle]:
     Raises:
         Unavailable: Chromium, Node or npm is missing, or npm failed.
     """
-    return [_chromium(), _parser(npm_folder), _node()]
+    return [chromium(), _parser(npm_folder), _node()]
 
 
-def _chromium() -> Oracle:
+def chromium() -> Oracle:
+    """Return the browser alone.
+
+    Raises:
+        Unavailable: It is missing.
+    """
     names = ("chromium", "chromium-browser", "google-chrome")
     program = os.environ.get("CHROMIUM") or next(filter(shutil.which, names), None)
     if program is None:

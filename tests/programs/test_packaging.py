@@ -26,7 +26,7 @@ PACKAGES: Final = {
     "sse_proto": Path("sse_proto"),
     **{
         name: Path("adapters", name)
-        for name in ("sse_adapter", "sse_httpxr", "sse_httpx", "sse_tail")
+        for name in ("sse_adapter", "sse_httpxr", "sse_httpx", "sse_tail", "sse_testing")
     },
 }
 MODULES: Final = {

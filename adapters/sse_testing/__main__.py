@@ -1,0 +1,5 @@
+"""``python -m sse_testing`` is ``sse-conformance``."""
+
+from ._cli import main
+
+raise SystemExit(main())
