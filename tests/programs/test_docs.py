@@ -221,7 +221,7 @@ def functions(value: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("value", list(documented()))
 def test_signatures_name_what_can_be_imported(value: Any) -> None:
     ours = {name for package in PACKAGES for name in importlib.import_module(package).__all__}
-    theirs = {"httpxr", "logging", "Random", "HeaderTypes"}
+    theirs = {"httpxr", "logging", "Random"}
     variables = {"_R", "_R_co", "_T", "R", "_Own", "_Request"}
     known = {*ours, *theirs, *variables, *dir(builtins), *dir(typing), *dir(collections.abc)}
     for function in functions(value):
