@@ -97,6 +97,10 @@ class Body(ABC, Generic[_R]):
     def timeout_error(self, message: str) -> Exception:
         """Return the client's error for a read that took too long."""
 
+    def coding_error(self, message: str) -> Exception:
+        """Return the client's error for a body that is not what its ``Content-Encoding`` says."""
+        return self.sse_error(message, None)
+
     @abstractmethod
     def closed_error(self) -> Exception:
         """Return what reading raises after the body was closed before its end."""

@@ -28,6 +28,7 @@ from sse_proto import (
 
 from ._body import run
 from ._chunks import Chunks
+from ._coding import UnknownCoding
 from ._reading import explained
 from ._waiting import Interrupted
 
@@ -209,7 +210,7 @@ class _BaseSubscription(Generic[_R]):
             if chunk is not None:
                 self._events.extend(self._protocol.feed(chunk))
                 return
-        except EventTooLarge as error:
+        except (EventTooLarge, UnknownCoding) as error:
             await self._do_and_close(self._translated(Fail(error), None, b""))
         except self._connector.lost_errors as error:
             await self._lost(error)
@@ -235,7 +236,7 @@ class _BaseSubscription(Generic[_R]):
         if not isinstance(action, Fail):
             return action
         message, cause = str(action.error), action.error.__cause__
-        if isinstance(action.error, EventTooLarge):
+        if isinstance(action.error, (EventTooLarge, UnknownCoding)):
             message, cause = f"event stream refused: {message}", action.error
         elif isinstance(action.error, RetriesExhausted):
             if judged is not None:
