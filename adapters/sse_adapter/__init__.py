@@ -4,7 +4,7 @@ An adapter says how its client opens a request, and what a response is as a `Bod
 that `EventSource`, JSON items and subscriptions, sync and asynchronous.
 """
 
-from ._body import Body
+from ._body import Body, run
 from ._coding import CodingError, UnknownCoding
 from ._errors import SSEError
 from ._json import AsyncJsonItems, JsonItems, async_json_items, json_items
@@ -37,5 +37,6 @@ __all__ = [
     "async_json_items",
     "json_items",
     "missing_headers",
+    "run",
     "split_options",
 ]

@@ -15,6 +15,7 @@ from sse_proto import EventTooLarge
 
 from ._body import run
 from ._chunks import Chunks
+from ._coding import UnknownCoding
 from ._errors import content_type_of
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Reader(Generic[_T]):
                     self.items.extend(self._decoder.close() or ())
                 else:
                     self.items.extend(self._decoder.feed(chunk))
-            except EventTooLarge as error:
+            except (EventTooLarge, UnknownCoding) as error:
                 if not self._is_over:
                     await self._close(body)
                 raise self._fail(body.sse_error(f"event stream refused: {error}", None)) from error

@@ -5,16 +5,17 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import anyio
+from sse_adapter import Body, run
 
-from sse_adapter import Body
-
-from ._library import error_class, library_of
+from ._direct import Http2Source, http2_stream_of, source_of
+from ._http2 import finish, leave_unmended
+from ._library import error_class, library_of, translated
 from ._options import R
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from ._direct import Source
     from ._errors import SSEError
     from ._options import Response
 
@@ -31,6 +32,9 @@ class _HttpxBody(Body[R]):
         self._library: Final = library_of(response, "Response")
         timeout = _extensions_of_request(response).get("timeout", {})
         super().__init__(response, idle_timeout=timeout.get("read"))
+        self._source: Source | None = None  # of its bytes, if it is known
+        self._has_begun = False
+        self._is_over = False
         # httpx's generators are over after an error or a cancelled read, which looks like an end.
         self._is_broken = False
         # The request's, while they are changed.
@@ -45,10 +49,16 @@ class _HttpxBody(Body[R]):
         pairs: list[tuple[str, str]] = self.response.headers.multi_items()
         return pairs
 
+    @property
+    def content_encoding(self) -> str:
+        # What the library has read is decoded.
+        if self._content() is not None:
+            return ""
+        value: str = self.response.headers.get("content-encoding", "")
+        return value
+
     def check(self) -> None:
-        try:
-            _ = self.response.content
-        except self._library.ResponseNotRead:
+        if self._content() is None:
             stream = self.response.stream
             if not isinstance(stream, getattr(self._library, self._stream_class)):
                 name = type(stream).__name__
@@ -56,8 +66,27 @@ class _HttpxBody(Body[R]):
             if self.response.is_stream_consumed:
                 raise self._library.StreamConsumed from None
 
-    def _begin(self, timeout: float | None) -> None:
-        """Set the longest silence, in place of the one for the headers.
+    def _content(self) -> bytes | None:
+        """Return the body, if it was read before."""
+        try:
+            content: bytes = self.response.content
+        except self._library.ResponseNotRead:
+            return None
+        return content
+
+    def _begin(self) -> bool:
+        """Find out where the bytes come from; return whether that is known."""
+        self._has_begun = True
+        if self._content() is not None or self.response.is_closed:
+            return False
+        self._source = source_of(self.response, self.is_async)
+        if self._source is None:
+            return False
+        self.response.is_stream_consumed = True
+        return True
+
+    def _set_timeout(self, timeout: float | None) -> None:
+        """Set the longest silence, in place of the one for the headers, for httpx's generators.
 
         httpcore looks it up where the request has it, when it begins to read the body.
         """
@@ -73,7 +102,9 @@ class _HttpxBody(Body[R]):
 
     def _failed(self, error: BaseException, timeout: float | None) -> BaseException:
         """Return what a failed read raises."""
-        self._is_broken = True
+        if not self.goes_on_after(error):
+            self._is_broken = True
+        error = translated(self._library, error, _request_of(self.response))
         if isinstance(error, self._library.ReadTimeout) and timeout is not None:
             return TimeoutError()
         return error
@@ -88,6 +119,15 @@ class _HttpxBody(Body[R]):
         response: Any = self.response
         response._content = content  # where `read` puts it
 
+    def _is_unmended_http2(self) -> bool:
+        """Whether this is a stream that is left before its end, and the client will not say so."""
+        extensions: dict[str, Any] = self.response.extensions
+        return (
+            not (self._is_over or self.response.is_closed)
+            and "stream_id" in extensions
+            and http2_stream_of(self.response) is None
+        )
+
     def sse_error(self, message: str, start: bytes | None) -> SSEError:
         return error_class(self._library)(
             message,
@@ -98,6 +138,10 @@ class _HttpxBody(Body[R]):
 
     def timeout_error(self, message: str) -> Exception:
         error: Exception = self._library.ReadTimeout(message, request=_request_of(self.response))
+        return error
+
+    def decoding_error(self, message: str) -> Exception:
+        error: Exception = self._library.DecodingError(message, request=_request_of(self.response))
         return error
 
     def closed_error(self) -> Exception:
@@ -112,26 +156,45 @@ class SyncBody(_HttpxBody[R]):
     _chunks: Iterator[bytes] | None = None
 
     async def read(self, seconds: float | None) -> bytes | None:
-        chunks = self._chunks
-        if chunks is None:
-            self._begin(seconds)
-            self._chunks = chunks = self.response.iter_bytes()
+        if not self._has_begun and not self._begin():
+            self._chunks = self._generate(seconds)
+        if self._is_over:
+            return None
         self._check_unbroken()
         try:
-            return next(chunks, None)
+            if self._source is not None:
+                chunk = await self._source.read(seconds)
+            else:
+                assert self._chunks is not None  # one of the two is there
+                chunk = next(self._chunks, None)
         except BaseException as error:
             raise self._failed(error, seconds) from None
+        if chunk is None:
+            self._is_over = True
+            await self.close()
+        return chunk
+
+    def _generate(self, seconds: float | None) -> Iterator[bytes]:
+        if (content := self._content()) is not None:
+            return iter((content,))
+        self._set_timeout(seconds)
+        return self.response.iter_raw()
 
     async def close(self) -> None:
         self._end()
+        if self._is_unmended_http2():
+            await leave_unmended(self.response, False)
         if not self.response.is_closed:
             self.response.close()
 
     def interrupt(self) -> None:
-        """End a read in another thread. Over HTTP/2 not: the connection has other streams too."""
+        """End a read in another thread."""
+        if isinstance(self._source, Http2Source):
+            run(self._source.interrupt())
+            return
         extensions: Any = self.response.extensions
         if not extensions.get("http_version", b"").startswith(b"HTTP/1."):
-            return
+            return  # the connection has other streams too
         connection = _connection_of(self.response)
         if connection is not None:
             try:
@@ -148,25 +211,47 @@ class AsyncBody(_HttpxBody[R]):
     _chunks: AsyncIterator[bytes] | None = None
 
     async def read(self, seconds: float | None) -> bytes | None:
-        chunks = self._chunks
-        if chunks is None:
-            self._begin(seconds)
-            self._chunks = chunks = self.response.aiter_bytes()
+        if not self._has_begun and not self._begin():
+            self._chunks = self._generate(seconds)
+        if self._is_over:
+            return None
         self._check_unbroken()
         try:
-            return await chunks.__anext__()
+            if self._source is not None:
+                chunk = await self._source.read(seconds)
+            else:
+                assert self._chunks is not None  # one of the two is there
+                chunk = await self._chunks.__anext__()
         except StopAsyncIteration:
-            return None
+            chunk = None
         except BaseException as error:
             raise self._failed(error, seconds) from None
+        if chunk is None:
+            self._is_over = True
+            await self.close()
+        return chunk
+
+    def _generate(self, seconds: float | None) -> AsyncIterator[bytes]:
+        if (content := self._content()) is not None:
+            return _already_read(content)
+        self._set_timeout(seconds)
+        return self.response.aiter_raw()
+
+    def goes_on_after(self, error: BaseException) -> bool:
+        # Cancelled: what the connection has read it keeps.
+        return self._source is not None and not isinstance(error, Exception)
 
     async def close(self) -> None:
         self._end()
-        with anyio.CancelScope(shield=True):
-            if not self.response.is_closed:
-                await self.response.aclose()
-            if self._chunks is not None:
-                await self._unwind(self._chunks)
+        await finish(self._close())
+
+    async def _close(self) -> None:
+        if self._is_unmended_http2():
+            await leave_unmended(self.response, True)
+        if not self.response.is_closed:
+            await self.response.aclose()
+        if self._chunks is not None:
+            await self._unwind(self._chunks)
 
     async def _unwind(self, chunks: Any) -> None:
         """End the generators that a response's chunks have come from.
@@ -183,6 +268,10 @@ class AsyncBody(_HttpxBody[R]):
             await chunks.aclose()
         except Exception:  # that read's; or another task is reading, whose read fails then
             pass
+
+
+async def _already_read(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 def _request_of(response: Response) -> Any:

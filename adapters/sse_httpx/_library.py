@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ._errors import SSEError
 
-__all__ = ["error_class", "library_of"]
+__all__ = ["error_class", "library_of", "translated"]
 
 _NAMES: Final = ("httpx", "httpx2")
+# Packages whose errors the libraries let through at times, or which are called below them.
+_LOWER: Final = frozenset(("h11", "h2", "hpack", "httpcore", "httpcore2", "hyperframe"))
 
 
 def library_of(thing: object, kind: str) -> Any:
@@ -40,3 +42,26 @@ def error_class(library: Any) -> type[SSEError]:
     from ._httpx import SSEError as HttpxError
 
     return HttpxError
+
+
+def translated(library: Any, error: BaseException, request: Any) -> BaseException:
+    """Return an error of what is below a library, in terms of the library; others as they are.
+
+    Args:
+        library: httpx or httpx2.
+        error: What was raised while a request was sent, or its response read.
+        request: The request, if there is one.
+    """
+    cls = type(error)
+    package = cls.__module__.partition(".")[0]
+    if package in _LOWER:
+        # The names are the same in httpcore and httpx, but for what is not to come out of it.
+        name = cls.__name__ if package.startswith("httpcore") else "RemoteProtocolError"
+        kind = getattr(library, name, library.RemoteProtocolError)
+    elif isinstance(error, OSError) and not isinstance(error, TimeoutError):  # also ssl.SSLError
+        kind = library.ReadError
+    else:
+        return error
+    new: Exception = kind(str(error) or cls.__name__, request=request)
+    new.__cause__ = error
+    return new

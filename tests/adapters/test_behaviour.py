@@ -1443,12 +1443,8 @@ async def test_a_cancelled_read_is_no_end(async_driver: Driver, server: RawServe
     server.route("/", sends("1", hold=True))
     async with driver.open("GET", server.url()) as stream:
         assert (await stream.next()).data == "1"
-        assert not await driver.within(0.05, stream.next())
-        if driver.is_httpxr:  # goes on
+        for _ in range(2):  # it goes on
             assert not await driver.within(0.05, stream.next())
-        else:
-            with pytest.raises(driver.error("StreamClosed")):
-                await stream.next()
 
 
 # -- loops and what a source tells ----------------------------------------------------------------
