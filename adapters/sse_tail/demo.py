@@ -2,10 +2,12 @@
 
 A small event server on 127.0.0.1 has an answer that comes token by token, as chat APIs send it, a
 ticker with ids, event names and heartbeats, and a ticker whose connection breaks. They are read
-with a plain ``httpxr.Client``, one after the other; then with an ``httpxr.AsyncClient``, two at
-once. Each line is printed when its event is there. Ends by itself after some twelve seconds.
+with a plain ``Client`` of httpxr, httpx or httpx2, one after the other; then with an
+``AsyncClient``, two at once. Each line is printed when its event is there. Ends by itself after
+some twelve seconds.
 
-Client code comes first, the server last.
+Its plan: the client's code comes first, sync and async; then the program and what it prints; the
+server last. ``adapter`` is `sse_httpxr` or `sse_httpx`: what is done with them is the same.
 """
 
 from __future__ import annotations
@@ -23,13 +25,13 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
-
-import httpxr
+from typing import TYPE_CHECKING, Any, Final
 
 import sse_proto
-from sse_httpxr import aconnect_sse, aiter_json, connect_sse, iter_json, subscribe
 from sse_proto import Action, ReconnectPolicy, ServerSentEvent, Stop, Wait
+
+if TYPE_CHECKING:
+    from ._clients import HTTPClient
 
 __all__ = ["run", "versions"]
 
@@ -50,9 +52,9 @@ FAST: Final = 0.1  # what these are multiplied by with --fast
 # -- the client, sync ------------------------------------------------------------------------------
 
 
-def chat(client: httpxr.Client, url: str, screen: Screen) -> None:
+def chat(adapter: Any, client: Any, url: str, screen: Screen) -> None:
     """Print an answer as it is written, token by token."""
-    with connect_sse(
+    with adapter.connect_sse(
         client,
         "POST",
         f"{url}/v1/chat/completions",
@@ -63,21 +65,21 @@ def chat(client: httpxr.Client, url: str, screen: Screen) -> None:
             "messages": [{"role": "user", "content": QUESTION}],
         },
     ) as source:
-        for chunk in iter_json(source.response):
+        for chunk in adapter.iter_json(source.response):
             screen.show_token(chunk)
 
 
-def ticker(client: httpxr.Client, url: str, screen: Screen) -> None:
+def ticker(adapter: Any, client: Any, url: str, screen: Screen) -> None:
     """Print prices and news until the stream ends."""
-    with connect_sse(client, "GET", f"{url}/ticker") as source:
+    with adapter.connect_sse(client, "GET", f"{url}/ticker") as source:
         for event in source.iter_sse():
             screen.show_tick(event)
 
 
-def broken_ticker(client: httpxr.Client, url: str, screen: Screen) -> None:
+def broken_ticker(adapter: Any, client: Any, url: str, screen: Screen) -> None:
     """Print prices and news until the server says that there are no more; lose none of them."""
     policy = ReconnectPolicy(initial_delay=0.1)
-    with subscribe(
+    with adapter.subscribe(
         client, "GET", f"{url}/broken", reconnect=policy, on_state=screen.show_state
     ) as events:
         for event in events:
@@ -87,9 +89,9 @@ def broken_ticker(client: httpxr.Client, url: str, screen: Screen) -> None:
 # -- the client, async: the same, with `async` -----------------------------------------------------
 
 
-async def achat(client: httpxr.AsyncClient, url: str, screen: Screen) -> None:
+async def achat(adapter: Any, client: Any, url: str, screen: Screen) -> None:
     """Print an answer as it is written, token by token."""
-    async with aconnect_sse(
+    async with adapter.aconnect_sse(
         client,
         "POST",
         f"{url}/v1/chat/completions",
@@ -100,13 +102,13 @@ async def achat(client: httpxr.AsyncClient, url: str, screen: Screen) -> None:
             "messages": [{"role": "user", "content": QUESTION}],
         },
     ) as source:
-        async for chunk in aiter_json(source.response):
+        async for chunk in adapter.aiter_json(source.response):
             screen.show_token(chunk)
 
 
-async def aticker(client: httpxr.AsyncClient, url: str, screen: Screen) -> None:
+async def aticker(adapter: Any, client: Any, url: str, screen: Screen) -> None:
     """Print prices and news until the stream ends."""
-    async with aconnect_sse(client, "GET", f"{url}/ticker") as source:
+    async with adapter.aconnect_sse(client, "GET", f"{url}/ticker") as source:
         async for event in source.aiter_sse():
             screen.show_tick(event)
 
@@ -114,48 +116,54 @@ async def aticker(client: httpxr.AsyncClient, url: str, screen: Screen) -> None:
 # -- the program -----------------------------------------------------------------------------------
 
 
-def run(*, fast: bool) -> None:
+def run(client: HTTPClient, *, fast: bool) -> None:
     """Start the server, and read its streams.
 
     Args:
+        client: What to read them with.
         fast: End after about a second.
     """
     with serve(FAST if fast else 1.0) as url:
-        read_streams(url)
+        read_streams(client, url)
 
 
-def versions() -> str:
+def versions(client: HTTPClient) -> str:
     """Return what is at work here."""
     try:
         ours = version("sse-proto")
     except PackageNotFoundError:  # pragma: no cover, in a tree on the path
         ours = "(not installed)"
-    return f"sse-proto {ours}, httpxr {version('httpxr')}, Python {platform.python_version()}"
+    name = client.library.__name__
+    return f"sse-proto {ours}, {name} {version(name)}, Python {platform.python_version()}"
 
 
-def read_streams(url: str) -> None:
+def read_streams(http: HTTPClient, url: str) -> None:
     """Read all streams, sync and async."""
+    library, adapter = http
+    name = library.__name__
     screen = Screen()
     print(
-        f"{versions()}\n"
+        f"{versions(http)}\n"
         f"server at {url}\n\n"
         "at     seconds since the stream was asked for\n"
         "delay  from the server's write until the event is here, in milliseconds"
     )
 
-    with httpxr.Client() as client:
-        screen.begin("httpxr.Client: an answer, token by token")
-        chat(client, url, screen)
-        screen.begin("httpxr.Client: a ticker, with heartbeats between its events")
-        ticker(client, url, screen)
-        screen.begin("httpxr.Client: subscribe() to a ticker whose connection breaks")
-        broken_ticker(client, url, screen)
+    with library.Client() as client:
+        screen.begin(f"{name}.Client: an answer, token by token")
+        chat(adapter, client, url, screen)
+        screen.begin(f"{name}.Client: a ticker, with heartbeats between its events")
+        ticker(adapter, client, url, screen)
+        screen.begin(f"{name}.Client: subscribe() to a ticker whose connection breaks")
+        broken_ticker(adapter, client, url, screen)
 
     async def both() -> None:
-        async with httpxr.AsyncClient() as client:
-            await asyncio.gather(achat(client, url, screen), aticker(client, url, screen))
+        async with library.AsyncClient() as client:
+            await asyncio.gather(
+                achat(adapter, client, url, screen), aticker(adapter, client, url, screen)
+            )
 
-    screen.begin("httpxr.AsyncClient: both streams at once")
+    screen.begin(f"{name}.AsyncClient: both streams at once")
     asyncio.run(both())
     screen.end()
 
@@ -215,7 +223,7 @@ class Screen:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._in_colour else text
 
 
-# -- the server: no part of sse_httpxr, any other will do ------------------------------------------
+# -- the server: any other will do -----------------------------------------------------------------
 
 
 @contextmanager

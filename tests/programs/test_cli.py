@@ -12,9 +12,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol
 
@@ -28,7 +30,8 @@ ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "howto" / "command-line.md"
 TIMEOUT: Final = 20.0  # seconds; for busy machines
 
-COMMAND: Final = [sys.executable, "-m", "sse_httpxr"]
+COMMAND: Final = [sys.executable, "-m", "sse_tail"]
+CLIENTS: Final = [name for name in ("httpxr", "httpx", "httpx2") if find_spec(name) is not None]
 # A shell that starts this in the background may have SIGINT ignored.
 DEAF_NO_MORE: Final = """
 import signal
@@ -103,10 +106,11 @@ def tls_server(tls: TlsFiles) -> Iterator[RawServer]:
         yield server
 
 
-def run(*arguments: str, **environment: str) -> Done:
-    """Run the command line in a process of its own."""
+def run(*arguments: str, given: bytes = b"", **environment: str) -> Done:
+    """Run the command line in a process of its own, with this on its standard input."""
     done = subprocess.run(
         [*COMMAND, *arguments],
+        input=given,
         capture_output=True,
         timeout=TIMEOUT,
         check=False,
@@ -419,10 +423,32 @@ def test_output_that_cannot_have_all_characters(
     assert run("--no-reconnect", *form, server.url(), **environment) == Done(0, printed, "")
 
 
-def test_half_a_surrogate_pair_is_no_error(tail: Tail, server: RawServer) -> None:
-    server.route("/", sends(b'data: {"a": "x\\ud83d"}\n\n', b'data: {"a": "y"}\n\n'))
+@pytest.mark.parametrize(
+    ("values", "printed"),
+    [
+        ([r'"x\ud83d"', r'"\ude00y"'], "x\U0001f600y"),
+        ([r'"\ud83d"', '""', "null", r'"\ude00"'], "\U0001f600"),
+        ([r'"x\ud83d"', '"y"'], "x\ufffdy"),
+        ([r'"x\ud83d"'], "x\ufffd"),
+        ([r'"\ude00"', r'"\ud83d"'], "\ufffd\ufffd"),
+        ([r'"\ud83d"', r'"\ud83d\ude00"'], "\ufffd\U0001f600"),
+        ([r'"\ud83d"', "1", r'"\ude00"'], "\ufffd1\ufffd"),
+        ([r'["\ud83d"]'], r'["\ud83d"]'),  # JSON has an escape for it
+    ],
+)
+def test_an_emoji_that_is_cut_in_two(
+    tail: Tail, server: RawServer, values: list[str], printed: str
+) -> None:
+    server.route("/", sends(*(b'data: {"a": %b}\n\n' % value.encode() for value in values)))
     done = tail("--no-reconnect", "--field", "a", server.url())
-    assert done == Done(0, "x\\ud83dy", "")
+    assert done == Done(0, printed, "")
+
+
+def test_half_an_emoji_is_printed_at_whatever_end(tail: Tail, server: RawServer) -> None:
+    command = ["--field", "", server.url()]
+    server.route("/", sends_and_holds(b'data: {"": "\\ud83d"}\n\n', b'data: {"": "\\ude00"}\n\n'))
+    assert tail(*command, "--max-events", "1") == Done(0, "\ufffd", "")
+    assert tail(*command, "--max-events", "2") == Done(0, "\U0001f600", "")
 
 
 # -- the request -----------------------------------------------------------------------------------
@@ -473,6 +499,41 @@ def test_body(
     (request,) = server.requests
     assert (request.method, request.header("content-type")) == (method, content_type)
     assert request.body == body
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "content_type"),
+    [
+        (["-d", "@-"], b'{"a": "\xff\n"}\n', None),
+        (["-d", "@-"], b"", None),
+        (["--body", "@-", "-X", "PUT"], b"x" * 1_000_000, None),
+        (["--json-body", "@-"], b"[1,\n2]\n", "application/json"),
+    ],
+)
+def test_body_from_standard_input(
+    server: RawServer, options: list[str], given: bytes, content_type: str | None
+) -> None:
+    server.route("/", lambda exchange: exchange.respond(204))
+    assert run(*options, server.url(), given=given) == Done(0, "", "")
+    (request,) = server.requests
+    assert request.body == given
+    assert request.header("content-type") == content_type
+    assert request.header("content-length") == str(len(given))
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
+def test_an_empty_body_is_sent_with_its_length(
+    tail: Tail, server: RawServer, client: str, method: str
+) -> None:
+    server.route("/", lambda exchange: exchange.respond(204))
+    assert tail("--client", client, "-X", method, "-d", "", server.url()) == Done(0, "", "")
+    assert tail("--client", client, "-X", method, server.url()) == Done(0, "", "")
+    with_body, without = server.requests
+    assert (with_body.method, with_body.body) == (method, b"")
+    assert with_body.header_values("content-length") == ["0"]
+    if method != "POST":
+        assert without.header("content-length") is None
 
 
 @posix_only
@@ -558,6 +619,144 @@ def test_ipv6(tail: Tail) -> None:
         url = f"http://[::1]:{server.server_port}/"
         assert tail("--no-reconnect", "--data", url) == Done(0, "six\n", "")
         thread.join()
+
+
+# -- clients ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+class TestClients:
+    """What holds whichever client is used."""
+
+    def test_events(self, tail: Tail, server: RawServer, client: str) -> None:
+        server.route("/", one_after_the_other(breaks(b"id: 1\nretry: 10\n" + THREE[1])))
+        done = tail("--client", client, "--data", server.url())
+        assert done[:2] == (0, "two\nlines\n")
+        assert re.fullmatch(r"sse-tail: .+; connecting again in 0\.0 s\n", done.err)
+        first, second = server.requests
+        assert first.header("accept") == "text/event-stream"
+        assert client_of(first.header("user-agent")) == client
+        assert second.header("last-event-id") == "1"
+
+    def test_errors_have_the_same_status_and_form(
+        self, tail: Tail, server: RawServer, client: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cli, "_OPEN_TIMEOUT", 0.2)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            refused = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        server.route("/silent", silent)
+        server.route("/broken", breaks(b"data: a\n\n"))
+        server.route("/404", lambda exchange: exchange.respond(404, body=b"no"))
+        server.route(
+            "/redirect", lambda exchange: exchange.respond(302, [("Location", "ftp://x/")])
+        )
+        server.route("/unfinished", sends(b"data: a\n\ndata: b"))
+        urls = [
+            refused,
+            *map(server.url, ("/silent", "/broken", "/404", "/redirect", "/unfinished")),
+        ]
+        done = [tail("--client", client, "--no-reconnect", "--data", url) for url in urls]
+        assert [run.status for run in done] == [1, 1, 1, 3, 1, 4]
+        assert [run.out for run in done] == ["", "", "a\n", "", "", "a\n"]
+        assert all(re.fullmatch(r"sse-tail: error: \S.+\n", run.err) for run in done)
+        assert done[5].err == (
+            "sse-tail: error: the stream ended inside an event, after 7 bytes of it\n"
+        )
+
+    def test_a_quiet_stream_is_none_that_is_lost(
+        self, tail: Tail, server: RawServer, client: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cli, "_OPEN_TIMEOUT", 0.2)
+
+        def slow(exchange: Exchange) -> None:
+            exchange.start()
+            time.sleep(0.6)
+            exchange.send(b"data: late\n\n")
+
+        server.route("/", slow)
+        done = tail("--client", client, "--no-reconnect", "--data", server.url())
+        assert done == Done(0, "late\n", "")
+
+    def test_idle_timeout(self, tail: Tail, server: RawServer, client: str) -> None:
+        server.route("/", sends_and_holds(b"data: a\n\n"))
+        command = ["--client", client, "--idle-timeout", "0.2", "--no-reconnect", "--data"]
+        done = tail(*command, server.url())
+        assert done[:2] == (1, "a\n")
+        assert "0.2 s" in done.err
+
+    def test_certificates_and_proxies(
+        self, tail: Tail, tls: TlsFiles, tls_server: RawServer, client: str
+    ) -> None:
+        command = ["--client", client, "--no-reconnect", "--data", tls_server.url()]
+        trusting = ["--cacert", str(tls.ca_pem)]
+        untrusted = tail(*command)
+        assert (untrusted.status, untrusted.out) == (1, "")
+        assert re.fullmatch(r"sse-tail: error: \S.+\n", untrusted.err)
+        assert tail(*command, *trusting) == Done(0, "safe\n", "")
+        assert tail(*command, "--insecure") == Done(0, "safe\n", "")
+        with ProxyServer() as proxy:
+            assert tail(*command, *trusting, "--proxy", proxy.url()) == Done(0, "safe\n", "")
+            assert proxy.targets == [f"127.0.0.1:{tls_server.port}"]
+
+    def test_version(self, tail: Tail, client: str) -> None:
+        done = tail("--version", "--client", client)
+        assert (done.status, done.err) == (0, "")
+        assert re.fullmatch(rf"sse-proto .+, {client} [\d.]+, Python [\w.+]+\n", done.out)
+
+    @pytest.mark.parametrize("url", ["http://x:99999", "http://[::1", "http://", "http://x/\x1b"])
+    def test_urls_that_are_none(self, tail: Tail, client: str, url: str) -> None:
+        done = tail("--client", client, url)
+        assert (done.status, done.out) == (2, "")
+        assert f"sse-tail: error: not a valid URL: {url!r}: " in done.err
+
+    def test_one_that_is_not_installed(
+        self, tail: Tail, client: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, client, None)
+        done = tail("--client", client, "http://127.0.0.1/")
+        assert (done.status, done.out) == (2, "")
+        assert done.err.endswith(
+            f"sse-tail: error: --client {client}: not installed;"
+            f" pip install 'sse-proto[{client}]'\n"
+        )
+
+
+def client_of(user_agent: str | None) -> str | None:
+    """Return the library that calls itself so."""
+    return user_agent and re.sub("^python-", "", user_agent.split("/")[0])
+
+
+def test_the_first_client_that_is_installed_is_used(
+    tail: Tail, server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.route("/", lambda exchange: exchange.respond(204))
+    for client in CLIENTS:
+        assert tail(server.url()) == Done(0, "", "")
+        assert client_of(server.requests[-1].header("user-agent")) == client
+        monkeypatch.setitem(sys.modules, client, None)
+    done = tail(server.url())
+    assert (done.status, done.out) == (2, "")
+    assert done.err.endswith(
+        "sse-tail: error: no HTTP client is installed; pip install 'sse-proto[httpxr]'"
+        " or 'sse-proto[httpx]' or 'sse-proto[httpx2]'\n"
+    )
+
+
+def test_python_m_sse_httpxr_is_the_same(server: RawServer) -> None:
+    server.route("/", sends(b"data: x\n\n"))
+    command = [sys.executable, "-m", "sse_httpxr", "--no-reconnect", "--data", server.url()]
+    done = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"x" + os.linesep.encode(), b"")
+
+
+@pytest.mark.skipif("httpx" not in CLIENTS, reason="httpx is not installed")
+def test_a_proxy_that_wants_a_password(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends(b"data: x\n\n"))
+    with ProxyServer(auth=("u", "p")) as proxy:
+        url = proxy.url().replace("://", "://u:p@")
+        command = ["--client", "httpx", "--no-reconnect", "--data", server.url()]
+        assert tail(*command, "--proxy", url) == Done(0, "x\n", "")
+        assert tail(*command, "--proxy", proxy.url()).status == 3
 
 
 # -- connections -----------------------------------------------------------------------------------
@@ -709,22 +908,22 @@ def test_a_redirect_to_nowhere(tail: Tail, server: RawServer, location: str) -> 
         ([], "a URL is needed (or --demo)"),
         (["example.com"], "expected a URL with http:// or https://, got 'example.com'"),
         (["ftp://example.com/"], "expected a URL with http:// or https://, got 'ftp://ex"),
-        (["http://"], "no URL: 'http://' has no host"),
-        (["http://[::1"], "no URL: 'http://[::1': Invalid IPv6 address"),
-        (["http://x:99999"], "no URL: 'http://x:99999': Invalid port"),
-        (["http://x/\udcff"], "no URL: 'http://x/\\udcff'"),
-        (["http://x/\x1b"], "no URL: 'http://x/\\x1b'"),
-        (["-X", "", "http://x"], "argument -X/--request: no method: ''"),
-        (["-X", "A B", "http://x"], "argument -X/--request: no method: 'A B'"),
+        (["http://"], "not a valid URL: 'http://': it has no host"),
+        (["http://[::1"], "not a valid URL: 'http://[::1': Invalid IPv6 address"),
+        (["http://x:99999"], "not a valid URL: 'http://x:99999': Invalid port"),
+        (["http://x/\udcff"], "not a valid URL: 'http://x/\\udcff'"),
+        (["http://x/\x1b"], "not a valid URL: 'http://x/\\x1b'"),
+        (["-X", "", "http://x"], "argument -X/--request: not a valid HTTP method: ''"),
+        (["-X", "A B", "http://x"], "argument -X/--request: not a valid HTTP method: 'A B'"),
         (["-H", "X-A", "http://x"], "argument -H/--header: expected 'NAME: VALUE', got 'X-A'"),
         (["-H", ": x", "http://x"], "argument -H/--header: expected 'NAME: VALUE', got ': x'"),
         (["-H", "a b: x", "http://x"], "expected 'NAME: VALUE', got 'a b: x'"),
-        (["-H", "a: x\ny", "http://x"], "argument -H/--header: control characters, or no text"),
-        (["-H", "a: \udcff", "http://x"], "argument -H/--header: control characters, or no text"),
-        (["--last-event-id", "a\nb", "http://x"], "control characters, or no text: 'a\\nb'"),
-        (["--last-event-id", "\udcff", "http://x"], "control characters, or no text"),
-        (["-d", "@/no/such", "http://x"], "no such body: [Errno 2]"),
-        (["--json-body", "@/no/such", "http://x"], "no such body: [Errno 2]"),
+        (["-H", "a: x\ny", "http://x"], "argument -H/--header: a header cannot have this value"),
+        (["-H", "a: \udcff", "http://x"], "argument -H/--header: a header cannot have this value"),
+        (["--last-event-id", "a\nb", "http://x"], "a header cannot have this value: 'a\\nb'"),
+        (["--last-event-id", "\udcff", "http://x"], "a header cannot have this value"),
+        (["-d", "@/no/such", "http://x"], "cannot read the body: [Errno 2]"),
+        (["--json-body", "@/no/such", "http://x"], "cannot read the body: [Errno 2]"),
         (["--json-body", "{", "http://x"], "--json-body: not JSON: "),
         (["-d", "x", "--json-body", "1", "http://x"], "not allowed with argument"),
         (["--json", "--data", "http://x"], "not allowed with argument"),
@@ -856,7 +1055,7 @@ def test_examples(
     if "jq " in command and shutil.which("jq") is None:
         pytest.skip("there is no jq")
     ours = tmp_path / "sse-tail"
-    ours.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sse_httpxr "$@"\n', "utf-8")
+    ours.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sse_tail "$@"\n', "utf-8")
     ours.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
