@@ -45,7 +45,7 @@ class Silence:
         ValueError: One of them is not positive.
     """
 
-    __slots__ = ("_event_timeout", "_idle_timeout", "_without_bytes", "_without_events")
+    __slots__ = ("_event_timeout", "_idle_timeout", "_unbroken", "_without_bytes", "_without_events")
 
     def __init__(self, idle_timeout: float | None, event_timeout: float | None) -> None:
         for name, value in (("idle_timeout", idle_timeout), ("event_timeout", event_timeout)):
@@ -56,10 +56,17 @@ class Silence:
         # Seconds waited since the last of each.
         self._without_bytes = 0.0
         self._without_events = 0.0
+        # The limit while both are 0, as most of the time: made once, 1 us.
+        self._unbroken = self._left()
 
     @property
     def limit(self) -> TimeLimit | None:
         """How long to wait for the next chunk; ``None``: for ever."""
+        if self._without_bytes or self._without_events:
+            return self._left()
+        return self._unbroken
+
+    def _left(self) -> TimeLimit | None:
         idle = event = math.inf
         if self._idle_timeout is not None:
             idle = self._idle_timeout - self._without_bytes

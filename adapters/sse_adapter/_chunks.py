@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from sse_proto import TimeLimit
+
 from ._coding import CodingError, content_decoder
 
 if TYPE_CHECKING:
@@ -35,9 +37,6 @@ class Chunks:
     def __init__(self, body: Body[Any], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._body: Final = body
         self._monotonic: Final = monotonic
-        # Since when reads wait for the next chunk. A read that is cancelled does not change it; so
-        # a server's silence is seen also by those who poll.
-        self._silent_since: float | None = None
         self._decoder = None
         self.objection: str | None = None
         """Why the body cannot be decoded; ``None`` if it can."""
@@ -49,39 +48,42 @@ class Chunks:
         self._pieces: Iterator[bytes] | None = None
         self._is_malformed = False
 
-    def read(self, idle_timeout: float | None) -> Coroutine[Any, Any, bytes | None]:
+    def read(
+        self, limit: TimeLimit | None, waited: Callable[[float], object]
+    ) -> Coroutine[Any, Any, bytes | None]:
         """Return the next chunk, decoded; ``None`` at the end of the body.
 
         Args:
-            idle_timeout: Seconds of silence after which the read fails; ``None``: never.
+            limit: How long to wait for it; ``None``: for ever.
+            waited: Told how long that was, if there is a limit.
 
         Raises:
             Exception: As `Body.read`, and `Body.timeout_error` in the place of TimeoutError. Or
                 `Body.decoding_error`, and the body is closed.
         """
         if self._decoder is not None:
-            return self._read_decoded(idle_timeout)
+            return self._read_decoded(limit, waited)
         # No coroutine of its own where there is nothing to add: 0.3 us a chunk.
-        if idle_timeout is None:
+        if limit is None:
             return self._body.read(None)
-        return self._read_within(idle_timeout)
+        return self._read_within(limit, waited)
 
-    async def _read_within(self, idle_timeout: float | None) -> bytes | None:
-        if idle_timeout is None:
+    async def _read_within(
+        self, limit: TimeLimit | None, waited: Callable[[float], object]
+    ) -> bytes | None:
+        if limit is None:
             return await self._body.read(None)
-        now = self._monotonic()
-        if self._silent_since is None:
-            self._silent_since = now
+        begun = self._monotonic()
         try:
-            chunk = await self._body.read(max(0.0, self._silent_since + idle_timeout - now))
+            return await self._body.read(limit.seconds)
         except TimeoutError:
-            self._silent_since = None
-            message = f"no byte from the server for {idle_timeout} s"
-            raise self._body.timeout_error(message) from None
-        self._silent_since = None
-        return chunk
+            raise self._body.timeout_error(limit.reason) from None
+        finally:  # also of a read that is cancelled: silence is seen by those who poll, too
+            waited(self._monotonic() - begun)
 
-    async def _read_decoded(self, idle_timeout: float | None) -> bytes | None:
+    async def _read_decoded(
+        self, limit: TimeLimit | None, waited: Callable[[float], object]
+    ) -> bytes | None:
         assert self._decoder is not None
         if self._is_malformed:
             raise self._body.closed_error()
@@ -91,7 +93,7 @@ class Chunks:
                     for piece in self._pieces:
                         return piece
                     self._pieces = None
-                chunk = await self._read_within(idle_timeout)
+                chunk = await self._read_within(limit, waited)
                 if chunk is None:
                     self._decoder.finish()
                     return None
@@ -112,7 +114,8 @@ class Chunks:
         deadline = time.monotonic() + _START_SECONDS
         while len(start) < _START_SIZE and (left := deadline - time.monotonic()) > 0:
             try:
-                chunk = await self.read(min(left, self._body.idle_timeout or left))
+                seconds = min(left, self._body.idle_timeout or left)
+                chunk = await self.read(TimeLimit(seconds, "refused"), _ignore)
             except Exception:  # whatever it is, the response is refused for another reason
                 break
             if chunk is None:
@@ -120,3 +123,7 @@ class Chunks:
                 break
             start += chunk
         return start[:_START_SIZE]
+
+
+def _ignore(_seconds: float) -> None:
+    """Nobody adds up the waits for a body that is refused."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, cast
 
-from sse_proto import Action, ReconnectPolicy, SSEDecoder
+from sse_proto import Action, Lost, NextRequest, ReconnectPolicy, ServerSentEvent, SSEDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
     from sse_proto import DecoderFactory
 
@@ -32,6 +32,11 @@ class ConnectOptions(TypedDict, total=False):
     decoder: SSEDecoder | None
     """A new decoder, for limits and options, or with a ``last_event_id``."""
 
+    event_timeout: float | None
+    """The longest silence between events, in seconds: comments, and bytes that complete no event,
+    do not count. Then the client's ReadTimeout is raised, as it is for silence between bytes, and
+    says which it was. ``None``, and the default: any."""
+
 
 class SubscribeOptions(TypedDict, total=False):
     """What ``subscribe`` and ``asubscribe`` take beside the request's options."""
@@ -47,6 +52,32 @@ class SubscribeOptions(TypedDict, total=False):
     last_event_id: str | None
     """The last event ID to begin with. Default: the header ``Last-Event-ID`` in ``headers``, if it
     is there."""
+
+    event_timeout: float | None
+    """Seconds without an event (neither comments nor pings count) after which a connection counts
+    as lost, though bytes may come. ``None``, and the default: never."""
+
+    until: str | Collection[str] | None
+    """The data of the event that ends the stream, or several such; compared exactly. That event is
+    not handed out, and iterating ends with it, whatever follows. A connection that ends before it
+    has broken, and another one is made."""
+
+    is_last: Callable[[ServerSentEvent], bool] | None
+    """Whether an event is the last one: it is handed out, and iterating ends with it. Otherwise as
+    ``until``. What it raises ends the stream, and is raised there."""
+
+    ping: Callable[[ServerSentEvent], bool] | None
+    """Whether an event is a mere sign of life, for example
+    ``lambda event: event.event == "ping"``: for ``event_timeout`` it does not count."""
+
+    withhold_pings: bool
+    """Whether such events are not handed out. Default: ``False``."""
+
+    next_request: Callable[[Lost[Any]], NextRequest | Awaitable[NextRequest | None] | None] | None
+    """Called before each connection after the first, with what is known of the stream; returns the
+    request that asks for the rest of it, or ``None``: the same again. Where the subscription is
+    asynchronous, it may be a coroutine function. What it raises ends the stream, and is raised
+    there."""
 
     on_state: Callable[[Action], object] | None
     """Called with what happens, as `sse_proto.Open`, `sse_proto.Wait` (the connection was lost, or

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-from sse_proto import EventTooLarge
+from sse_proto import EventTooLarge, IncompleteStream, Silence
 
 from ._body import run
 from ._chunks import Chunks
@@ -21,9 +21,19 @@ from ._errors import content_type_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
+    from sse_proto import Ending, ServerSentEvent, SSEDecoder
+
     from ._body import Body
 
-__all__ = ["AsyncItems", "Decoder", "Items", "Reader"]
+__all__ = [
+    "AsyncItems",
+    "AsyncItemsToTheEnd",
+    "Decoder",
+    "Items",
+    "ItemsToTheEnd",
+    "Reader",
+    "explained",
+]
 
 _SHOWN_SIZE: Final = 1024
 """Bytes of a refused body that the error's message has; its ``body`` has more."""
@@ -48,6 +58,7 @@ class Reader(Generic[_T]):
         decoder: Gets the body's chunks.
         objection: Called once when reading starts, with the response's status and content type:
             why it is not what it should be, or ``None``.
+        event_timeout: The longest silence between items, in seconds; ``None``: any.
     """
 
     def __init__(
@@ -55,17 +66,23 @@ class Reader(Generic[_T]):
         new_body: Callable[[bool], Body[Any]],
         decoder: Decoder[_T],
         objection: Callable[[int, str], str | None],
+        *,
+        event_timeout: float | None = None,
     ) -> None:
         self.items: deque[_T] = deque()
         """Decoded, and not handed out so far."""
         self._new_body = new_body
         self._decoder = decoder
         self._objection = objection
+        self._event_timeout = event_timeout
         self._body: Body[Any] | None = None
         self._chunks: Chunks | None = None  # of this body; None until the response was judged
+        self._silence = Silence(None, event_timeout)  # of this body
         self._is_over = False
         self._error: Exception | None = None  # why it is over, unless the body came to its end
         self._is_closed = False  # whether it is over because it was closed
+        self.has_ended = False
+        """Whether `end` was called."""
 
     def next(self) -> _T:
         """Return the next item; raise StopIteration after the last, and as ``EventSource``."""
@@ -85,7 +102,7 @@ class Reader(Generic[_T]):
 
     def end(self) -> None:
         """Have no more items, whatever may follow."""
-        self._is_over = True
+        self._is_over = self.has_ended = True
         self.items.clear()
 
     def close(self) -> None:
@@ -110,13 +127,15 @@ class Reader(Generic[_T]):
         body = self._body_of(is_async)
         while not (self.items or self._is_over):
             chunks = self._chunks or await self._judge(body)
+            silence = self._silence
             try:
-                chunk = await chunks.read(body.idle_timeout)
+                chunk = await chunks.read(silence.limit, silence.waited)
                 if chunk is None:
                     self._is_over = True
                     self.items.extend(self._decoder.close() or ())
                 else:
                     self.items.extend(self._decoder.feed(chunk))
+                    silence.heard(chunk, event=bool(self.items))
             except (EventTooLarge, UnknownCoding) as error:
                 if not self._is_over:
                     await self._close(body)
@@ -126,6 +145,8 @@ class Reader(Generic[_T]):
                     if self._is_closed and isinstance(error, Exception):  # by another task
                         raise body.closed_error() from error
                     await self._close(body)
+                elif isinstance(error, Exception):  # else it was cancelled, and the silence goes on
+                    self._begin_silence(body)
                 raise
         if not self.items:
             if self._error is not None:
@@ -144,7 +165,14 @@ class Reader(Generic[_T]):
             await self._close(body)
             raise self._fail(body.sse_error(explained(objection, start), start))
         self._chunks = chunks
+        self._begin_silence(body)
         return chunks
+
+    def _begin_silence(self, body: Body[Any]) -> None:
+        idle_timeout = body.idle_timeout
+        if idle_timeout is not None:  # a client may take 0, for "what is there already"
+            idle_timeout = max(idle_timeout, 0.001)
+        self._silence = Silence(idle_timeout, self._event_timeout)
 
     async def _close(self, body: Body[Any]) -> None:
         self._stop()
@@ -198,3 +226,70 @@ class AsyncItems(Generic[_T]):
     async def aclose(self) -> None:
         """Close the connection, as closing a generator that reads from it would."""
         await self._reader.aclose()
+
+
+class ItemsToTheEnd(Items["ServerSentEvent"]):
+    """Iterator over a reader's events up to the one that ends the stream, sync.
+
+    Iterating raises:
+        IncompleteStream: The body has ended before that event, or inside one.
+    """
+
+    def __init__(
+        self, reader: Reader[ServerSentEvent], decoder: SSEDecoder, ending: Ending
+    ) -> None:
+        super().__init__(reader)
+        self._end = _End(reader, decoder, ending)
+
+    def __next__(self) -> ServerSentEvent:
+        try:
+            event = self._reader.next()
+        except StopIteration:
+            self._end.check()
+            raise
+        if self._end.comes_before(event):
+            raise StopIteration
+        return event
+
+
+class AsyncItemsToTheEnd(AsyncItems["ServerSentEvent"]):
+    """Iterator over a reader's events up to the one that ends the stream, asynchronous."""
+
+    def __init__(
+        self, reader: Reader[ServerSentEvent], decoder: SSEDecoder, ending: Ending
+    ) -> None:
+        super().__init__(reader)
+        self._end = _End(reader, decoder, ending)
+
+    async def __anext__(self) -> ServerSentEvent:
+        try:
+            event = await self._reader.anext()
+        except StopAsyncIteration:
+            self._end.check()
+            raise
+        if self._end.comes_before(event):
+            raise StopAsyncIteration
+        return event
+
+
+class _End:
+    """The end of a stream that has one."""
+
+    def __init__(
+        self, reader: Reader[ServerSentEvent], decoder: SSEDecoder, ending: Ending
+    ) -> None:
+        self._reader = reader
+        self._decoder = decoder
+        self._ending = ending
+
+    def comes_before(self, event: ServerSentEvent) -> bool:
+        """Return whether this event is not handed out; after the last one end the reader."""
+        kept = self._ending.cut([event])
+        if self._ending.last is not None:
+            self._reader.end()
+        return not kept
+
+    def check(self) -> None:
+        """Raise IncompleteStream, unless the last event has come."""
+        if not self._reader.has_ended:
+            raise IncompleteStream(self._decoder.unfinished, self._decoder.last_event_id)

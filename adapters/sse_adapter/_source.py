@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
-from sse_proto import SSEDecoder, why_no_event_stream
+from sse_proto import Ending, SSEDecoder, why_no_event_stream
 
 from ._body import Body
 from ._json import AsyncJsonItems, JsonItems, data_of
-from ._reading import AsyncItems, Items, Reader
+from ._reading import AsyncItems, AsyncItemsToTheEnd, Items, ItemsToTheEnd, Reader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from sse_proto import ServerSentEvent
 
 __all__ = ["EventSource"]
@@ -26,6 +28,7 @@ class EventSource(Generic[_R]):
         response: Open and unread, or built from bytes or an iterator; or the `Body` of one, for
             adapters that know more about it than the response does.
         decoder: A new decoder, for limits and options, or with a ``last_event_id``.
+        event_timeout: The longest silence between events, in seconds; ``None``: any.
 
     An adapter derives its own, and names the bodies to read a bare response with, as keywords of
     the class: ``sync_body=SyncBody, async_body=AsyncBody``. If one is left out, loops of its kind
@@ -45,7 +48,13 @@ class EventSource(Generic[_R]):
         cls._sync_body = sync_body or cls._sync_body
         cls._async_body = async_body or cls._async_body
 
-    def __init__(self, response: _R | Body[_R], *, decoder: SSEDecoder | None = None) -> None:
+    def __init__(
+        self,
+        response: _R | Body[_R],
+        *,
+        decoder: SSEDecoder | None = None,
+        event_timeout: float | None = None,
+    ) -> None:
         self._response: _R
         if isinstance(response, Body):
             body = cast("Body[_R]", response)
@@ -55,7 +64,9 @@ class EventSource(Generic[_R]):
             self._response = response
             new_body = partial(self._new_body, response)
         self._decoder = SSEDecoder() if decoder is None else decoder
-        self._reader = Reader(new_body, self._decoder, why_no_event_stream)
+        self._reader = Reader(
+            new_body, self._decoder, why_no_event_stream, event_timeout=event_timeout
+        )
 
     @classmethod  # so that the reader does not hold the source, and with it itself
     def _new_body(cls, response: _R, is_async: bool) -> Body[Any]:
@@ -79,16 +90,43 @@ class EventSource(Generic[_R]):
         """What the stream asks for with ``retry``, in milliseconds; ``None``: nothing so far."""
         return self._decoder.reconnection_time
 
-    def iter_sse(self) -> Items[ServerSentEvent]:
-        """Return an iterator of the events. Its ``close()`` closes the connection."""
-        return Items(self._reader)
+    def iter_sse(
+        self,
+        *,
+        until: str | Collection[str] | None = None,
+        is_last: Callable[[ServerSentEvent], bool] | None = None,
+    ) -> Items[ServerSentEvent]:
+        """Return an iterator over the events. Its ``close()`` closes the connection.
 
-    def aiter_sse(self) -> AsyncItems[ServerSentEvent]:
-        """Return an asynchronous iterator of the events. Its ``aclose()`` closes the connection."""
-        return AsyncItems(self._reader)
+        Args:
+            until: The data of the event that ends the stream, or several such; compared exactly.
+                That event is not handed out, and nothing after it is.
+            is_last: Whether an event is the last one, which is handed out.
 
-    __iter__ = iter_sse
-    __aiter__ = aiter_sse
+        Without them iterating ends with the body, as the standard says, and an unfinished event is
+        discarded in silence. With them iterating also raises:
+            IncompleteStream: The body has ended before the last event, or inside one.
+        """
+        if until is None and is_last is None:
+            return Items(self._reader)
+        return ItemsToTheEnd(self._reader, self._decoder, Ending(until, is_last))
+
+    def aiter_sse(
+        self,
+        *,
+        until: str | Collection[str] | None = None,
+        is_last: Callable[[ServerSentEvent], bool] | None = None,
+    ) -> AsyncItems[ServerSentEvent]:
+        """Return an asynchronous iterator over the events, as `iter_sse`, with ``aclose()``."""
+        if until is None and is_last is None:
+            return AsyncItems(self._reader)
+        return AsyncItemsToTheEnd(self._reader, self._decoder, Ending(until, is_last))
+
+    def __iter__(self) -> Items[ServerSentEvent]:
+        return self.iter_sse()
+
+    def __aiter__(self) -> AsyncItems[ServerSentEvent]:
+        return self.aiter_sse()
 
     def iter_json(self) -> JsonItems:
         """Return an iterator of each event's data, parsed as JSON, until data is ``[DONE]``.

@@ -11,6 +11,7 @@ import logging
 import re
 from abc import ABC, abstractmethod
 from collections import deque
+from inspect import isawaitable
 from random import Random
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -18,11 +19,13 @@ from sse_proto import (
     EventSourceProtocol,
     EventTooLarge,
     Fail,
+    Lost,
     Open,
     ReadyState,
     ReconnectPolicy,
     RetriesExhausted,
     SSEDecoder,
+    Stop,
     Wait,
 )
 
@@ -34,7 +37,9 @@ from ._reading import explained
 from ._waiting import Interrupted
 
 if TYPE_CHECKING:
-    from sse_proto import Action, ServerSentEvent
+    from collections.abc import Awaitable, Callable
+
+    from sse_proto import Action, NextRequest, ServerSentEvent
 
     from ._body import Body
     from ._options import SubscribeOptions
@@ -70,6 +75,16 @@ class Connector(ABC, Generic[_R]):
                 the caller has given it. The last event ID is among them, so what the caller gave as
                 ``Last-Event-ID`` is for the subscription's ``last_event_id``, and not to be sent.
         """
+
+    def set_request(self, request: NextRequest) -> None:  # noqa: ARG002  # not every adapter does
+        """Send this request from now on, with its options in the place of those before.
+
+        Needed for the option ``next_request`` alone.
+
+        Raises:
+            TypeError: There is no such option.
+        """
+        raise TypeError(f"{type(self).__name__} has no next_request")
 
     def interrupt(self) -> None:  # not abstract: not every client can
         """End an `open` that another thread waits in. (In another task it is cancelled.)"""
@@ -114,16 +129,24 @@ class _BaseSubscription(Generic[_R]):
             method=method,
             last_event_id=last_event_id,
             idle_timeout=options.get("idle_timeout", idle_timeout),
+            event_timeout=options.get("event_timeout"),
+            until=options.get("until"),
+            is_last=options.get("is_last"),
+            ping=options.get("ping"),
+            withhold_pings=options.get("withhold_pings", False),
             decoder=options.get("decoder", SSEDecoder),
         )
-        # For the log: without what may be secret, as credentials and the query.
-        self._name = re.sub("//[^/]*@", "//", re.split("[?#]", url)[0])
+        self._name = _shown(url)
         self._logger = logger
         self._on_state = options.get("on_state")
+        self._next_request = options.get("next_request")
         self._events: deque[ServerSentEvent] = deque()
         # What to do next; a wait of 0 s is how it begins.
         self._action: Action = Wait(0.0)
         self._has_waited = False
+        self._is_restarting = False
+        self._is_opening = False
+        self._is_later = False  # whether there was a request before
         # The open connection's, and what it brings.
         self._body: Body[_R] | None = None
         self._chunks: Chunks | None = None
@@ -166,21 +189,19 @@ class _BaseSubscription(Generic[_R]):
         self._is_in_use = True
         try:
             while not (self._events or self._is_closing):
-                if isinstance(self._action, Wait):
-                    if not self._has_waited:
-                        await self._waiter.sleep(self._action.seconds)
-                        self._has_waited = True
-                    await self._connect()
-                elif isinstance(self._action, Open):
-                    await self._read(self._action)
-                elif isinstance(self._action, Fail):
+                if self._is_restarting:
+                    await self._restart()
+                if isinstance(self._action, Fail):
                     raise self._action.error
-                else:
+                if isinstance(self._action, Stop):
                     return
-        except Interrupted:
-            pass
+                try:
+                    await self._step(self._action)
+                except Exception as error:
+                    # Another thread or task may have ended a wait, by an error of whatever kind.
+                    if not (isinstance(error, Interrupted) or self._is_restarting):
+                        raise
         except Exception:
-            # Closing from another thread or task may end a wait by an error as well.
             if not self._is_closing:
                 await self._stop()
                 raise
@@ -189,12 +210,29 @@ class _BaseSubscription(Generic[_R]):
             if self._is_closing:
                 await self._stop()
 
+    async def _step(self, action: Wait | Open) -> None:
+        if isinstance(action, Open):
+            await self._read()
+            return
+        if not self._has_waited:
+            await self._waiter.sleep(action.seconds)
+            self._has_waited = True
+        await self._connect()
+
+    async def _restart(self) -> None:
+        self._is_restarting = False
+        self._waiter.reset()
+        await self._do_and_close(self._protocol.restart())
+
     async def _connect(self) -> None:
+        self._is_opening = True
         try:
             body = await self._waiter.open(self._open)
         except self._lost_errors as error:
             await self._lost(error)
             return
+        finally:
+            self._is_opening = False
         action = self._protocol.response_received(
             body.status_code,
             body.headers,
@@ -213,6 +251,9 @@ class _BaseSubscription(Generic[_R]):
         await self._do_and_close(action)
 
     async def _open(self) -> Body[_R]:
+        if self._is_later and self._next_request is not None:
+            await self._choose_request(self._next_request)
+        self._is_later = True
         body = await self._connector.open(self._protocol.request_headers())
         self._body = self._last_body = body
         self._chunks = Chunks(body, self._waiter.monotonic)
@@ -220,15 +261,31 @@ class _BaseSubscription(Generic[_R]):
             raise Interrupted
         return body
 
-    async def _read(self, action: Open) -> None:
+    async def _choose_request(
+        self, next_request: Callable[[Lost[_R]], NextRequest | Awaitable[NextRequest | None] | None]
+    ) -> None:
+        protocol, action = self._protocol, self._action
+        error = action.error if isinstance(action, Wait) else None
+        lost = Lost(protocol.last_event_id, protocol.last_event, self.response, error)
+        request = next_request(lost)
+        if isawaitable(request):
+            request = await request
+        if request is not None:
+            protocol.method = request.method
+            self._connector.set_request(request)
+            self._name = _shown(str(request.url))
+
+    async def _read(self) -> None:
         assert self._chunks is not None  # it is open
         if self._is_closing:  # too late for the opening, and too early for the read to be ended
             raise Interrupted
         try:
-            chunk = await self._chunks.read(action.idle_timeout)
+            chunk = await self._chunks.read(self._protocol.time_limit, self._protocol.waited)
             if chunk is not None:
                 self._events.extend(self._protocol.feed(chunk))
-                return
+                if self._protocol.state is not ReadyState.CLOSED:
+                    return
+                # The last event has come: what the loss of a closed stream's connection is.
         except EventTooLarge as error:
             await self._do_and_close(self._translated(Fail(error), None, b""))
         except self._lost_errors as error:
@@ -237,7 +294,7 @@ class _BaseSubscription(Generic[_R]):
             await self._lost(None)
 
     async def _lost(self, error: Exception | None) -> None:
-        if self._is_closing:
+        if self._is_closing or self._is_restarting:
             raise Interrupted
         action: Action
         if isinstance(error, self._connector.futile_errors):
@@ -318,6 +375,22 @@ class _BaseSubscription(Generic[_R]):
         if body is not None:
             await body.close()
 
+    def restart(self) -> None:
+        """Drop this connection, and connect at once, with the last event ID.
+
+        For one that is known to be of no use: the network has changed, a suspended machine woke up.
+        A wait for the next attempt is cut short; an attempt under way goes on. Events that have
+        arrived are handed out first. May be called at any time, from the thread or task that
+        iterates, or from another one; does nothing after the end.
+        """
+        if self._is_opening:
+            return
+        self._is_restarting = True
+        self._waiter.interrupt()
+        body = self._body
+        if body is not None:
+            body.interrupt()
+
     def _begin_closing(self) -> None:
         self._is_closing = True
         self._events.clear()
@@ -381,6 +454,11 @@ class AsyncSubscription(_BaseSubscription[_R]):
             await self._close_body()
         else:
             await self._stop()
+
+
+def _shown(url: str) -> str:
+    """Return a URL for the log: without what may be secret, as credentials and the query."""
+    return re.sub("//[^/]*@", "//", re.split("[?#]", url)[0])
 
 
 def _named(error: BaseException) -> str:

@@ -48,7 +48,10 @@ class Waiter(ABC):
 
     @abstractmethod
     def interrupt(self) -> None:
-        """End the wait, and each later one, from any thread or task. May be called again."""
+        """End the wait, or the next one, from any thread or task. May be called again."""
+
+    def reset(self) -> None:  # noqa: B027  # not abstract: some keep nothing of it
+        """Wait again, after `interrupt`."""
 
     async def close(self) -> None:  # noqa: B027  # not abstract: some leave nothing behind
         """End what goes on after a cancelled wait."""
@@ -70,6 +73,9 @@ class SyncWaiter(Waiter):
     def interrupt(self) -> None:
         self._is_interrupted.set()
 
+    def reset(self) -> None:
+        self._is_interrupted.clear()
+
 
 class AsyncioWaiter(Waiter):
     """Waits on asyncio, in a task of its own, which goes on when the caller is cancelled."""
@@ -85,6 +91,8 @@ class AsyncioWaiter(Waiter):
         return await self._go_on_with(function)
 
     async def _go_on_with(self, function: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        if self._is_interrupted:
+            raise Interrupted
         task: asyncio.Future[_T]
         task = self._task = self._task or asyncio.ensure_future(function())
         try:
@@ -103,6 +111,9 @@ class AsyncioWaiter(Waiter):
             # first, and make it leave a connection behind.
             if self._task is not None:
                 self._task.cancel()
+
+    def reset(self) -> None:
+        self._is_interrupted = False
 
     async def close(self) -> None:
         task, self._task = self._task, None

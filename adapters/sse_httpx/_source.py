@@ -27,6 +27,7 @@ class EventSource(sse_adapter.EventSource[R], sync_body=SyncBody, async_body=Asy
         response: From `connect_sse`, from ``client.stream`` or ``client.send(..., stream=True)``,
             or built of bytes or an iterator. One that was read before gives its events all at once.
         decoder: A new decoder, for limits and options, or with a ``last_event_id``.
+        event_timeout: The longest silence between events, in seconds; ``None``: any.
 
     Iterating raises, with errors of the library that the response is of:
         SSEError: The status is not 200, or the content type not ``text/event-stream``; or an
@@ -39,6 +40,12 @@ class EventSource(sse_adapter.EventSource[R], sync_body=SyncBody, async_body=Asy
         TypeError: ``for`` over an asynchronous response, or ``async for`` over a sync one.
     """
 
-    def __init__(self, response: R, *, decoder: SSEDecoder | None = None) -> None:
+    def __init__(
+        self,
+        response: R,
+        *,
+        decoder: SSEDecoder | None = None,
+        event_timeout: float | None = None,
+    ) -> None:
         library_of(response, "Response")  # or it is a TypeError, here and not later
-        super().__init__(response, decoder=decoder)
+        super().__init__(response, decoder=decoder, event_timeout=event_timeout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 import anyio
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from sse_adapter import SSEError
+    from sse_proto import NextRequest
 
     from ._options import AsyncClient, Client, SubscribeOptions, URLTypes
 
@@ -100,6 +101,10 @@ async def asubscribe(
         yield subscription
 
 
+class _Nothing(TypedDict):
+    """No options but those of the request."""
+
+
 class _Connector(Connector[R]):
     """What sync and asynchronous connectors have in common."""
 
@@ -134,6 +139,15 @@ class _Connector(Connector[R]):
         headers.pop("last-event-id", None)
         self._options["headers"] = headers
         return b", ".join(values).decode() if values else None
+
+    def set_request(self, request: NextRequest) -> None:
+        _, options = split_options("NextRequest", request.options, _Nothing, RequestOptions)
+        self._method, self._url, self._options = (
+            request.method,
+            cast("URLTypes", request.url),
+            options,
+        )
+        self._take_last_event_id()  # the protocol knows it better
 
     def sse_error(self, message: str) -> SSEError:
         return error_class(self._library)(message)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpxr
 
-from sse_adapter import Body
+from sse_adapter import Body, Interrupted
 
 from ._errors import SSEError
 from ._live.chunks import AsyncChunks, SyncChunks
@@ -156,6 +156,10 @@ class AsyncBody(_HttpxrBody):
             if seconds is None:
                 raise
             raise TimeoutError from None
+
+    def interrupt(self) -> None:
+        if self._chunks is not None:
+            self._chunks.reads.wait.fail(Interrupted())
 
     async def close(self) -> None:
         if self._chunks is not None:

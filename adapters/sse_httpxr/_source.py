@@ -26,6 +26,7 @@ class EventSource(
             before, as every response that a sync `httpxr.Client` opens itself, gives its events all
             at once.
         decoder: A new decoder, for limits and options, or with a ``last_event_id``.
+        event_timeout: The longest silence between events, in seconds; ``None``: any.
 
     Iterating raises:
         SSEError: The status is not 200, or the content type not ``text/event-stream``; or an

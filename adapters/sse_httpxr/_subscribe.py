@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 import httpxr
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from typing_extensions import Unpack
+
+    from sse_proto import NextRequest
 
     from ._live.compat import AnyClient
     from ._options import SubscribeOptions, URLTypes
@@ -96,6 +98,10 @@ async def asubscribe(
         yield subscription
 
 
+class _Nothing(TypedDict):
+    """No options but those of the request."""
+
+
 class _BaseConnector(Connector[httpxr.Response]):
     """What sync and asynchronous connectors have in common."""
 
@@ -139,6 +145,17 @@ class _BaseConnector(Connector[httpxr.Response]):
 
     def _headers(self) -> httpxr.Headers:
         return httpxr.Headers(self._options.get("headers") or ())
+
+    def set_request(self, request: NextRequest) -> None:
+        _, options = split_options("NextRequest", request.options, _Nothing, RequestOptions)
+        self._method, self._url, self._options = (
+            request.method,
+            cast("URLTypes", request.url),
+            options,
+        )
+        if (content := options.get("content")) is not None:
+            options["content"] = whole_content(content)
+        self._take_last_event_id()  # the protocol knows it better
 
     def sse_error(self, message: str) -> SSEError:
         return SSEError(message)
