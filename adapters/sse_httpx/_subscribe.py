@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 
@@ -24,7 +24,7 @@ from sse_adapter import (
 from ._body import AsyncBody, SyncBody
 from ._library import error_class, library_of
 from ._options import R, RequestOptions
-from ._request import aopen_response, build_request, open_response
+from ._request import aopen_response, build_request, open_response, refused_certificate
 from ._trio import TrioWaiter, runs_on_trio
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ async def asubscribe(
 class _Connector(Connector[R]):
     """What sync and asynchronous connectors have in common."""
 
+    _body_class: type[SyncBody[Any] | AsyncBody[Any]]
+
     def __init__(
         self, client: object, kind: str, method: str, url: URLTypes, options: RequestOptions
     ) -> None:
@@ -134,6 +136,16 @@ class _Connector(Connector[R]):
         headers.pop("last-event-id", None)
         self._options["headers"] = headers
         return b", ".join(values).decode() if values else None
+
+    def is_futile(self, error: Exception) -> bool:
+        return super().is_futile(error) or refused_certificate(error) is not None
+
+    def answer_of(self, error: Exception) -> SyncBody[R] | AsyncBody[R] | None:
+        if isinstance(error, self._library.HTTPStatusError):
+            response: Any = cast("Any", error).response
+            if not response.is_success:
+                return self._body_class(response)
+        return None
 
     def sse_error(self, message: str) -> SSEError:
         return error_class(self._library)(message)
@@ -172,6 +184,8 @@ class _Connector(Connector[R]):
 
 
 class _SyncConnector(_Connector[R]):
+    _body_class = SyncBody
+
     async def open(self, headers: list[tuple[bytes, bytes]]) -> SyncBody[R]:
         client: Any = self._client
         if (request := self._first_request(client, "SyncByteStream")) is not None:
@@ -181,6 +195,8 @@ class _SyncConnector(_Connector[R]):
 
 
 class _AsyncConnector(_Connector[R]):
+    _body_class = AsyncBody
+
     async def open(self, headers: list[tuple[bytes, bytes]]) -> AsyncBody[R]:
         client: Any = self._client
         if (request := self._first_request(client, "AsyncByteStream")) is not None:
