@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, InvalidURL
@@ -71,7 +72,7 @@ class ClientBody(Body[HTTPResponse]):
 
 class ClientConnector(Connector[HTTPResponse]):
     lost_errors = (OSError, HTTPException)
-    futile_errors = (InvalidURL,)
+    futile_errors = (InvalidURL, ssl.SSLCertVerificationError)
 
     def __init__(self, connection: HTTPConnection, method: str, url: str, options: RequestOptions):
         self._connection = connection

@@ -1759,6 +1759,7 @@ def token_of(library: Any, url: str) -> Callable[[Any], Any]:
 async def test_a_hook_that_raises_for_the_status_is_no_end(
     driver: Driver, server: RawServer
 ) -> None:
+    driver.needs("settings")
     answers_in_turn: list[Handler] = [
         lambda exchange: exchange.respond(503, body=b"busy"),
         sends("1"),
@@ -1785,6 +1786,7 @@ async def test_a_hook_that_raises_for_the_status_is_no_end(
 async def test_a_token_endpoint_that_is_busy_once_is_no_end(
     driver: Driver, server: RawServer, other_server: RawServer
 ) -> None:
+    driver.needs("settings")
     tokens: list[tuple[int, bytes]] = [(503, b"busy"), (200, b"secret"), (400, b'{"error": "x"}')]
 
     @other_server.route("/")
