@@ -75,8 +75,7 @@ class ClientConnector(Connector[HTTPResponse]):
     futile_errors = (InvalidURL, ssl.SSLCertVerificationError)
 
     def __init__(self, connection: HTTPConnection, method: str, url: str, options: RequestOptions):
-        self._connection = connection
-        self._request = method, url, options.get("body")
+        self._connection, self._request = connection, (method, url, options.get("body"))
         self._headers = {name.lower(): text for name, text in options.get("headers", {}).items()}
 
     async def open(self, headers: list[tuple[bytes, bytes]]) -> ClientBody:
