@@ -89,6 +89,18 @@ class Connector(ABC, Generic[_R]):
     def interrupt(self) -> None:  # not abstract: not every client can
         """End an `open` that another thread waits in. (In another task it is cancelled.)"""
 
+    def is_futile(self, error: Exception) -> bool:
+        """Whether another attempt would fail in the same way. Default: `futile_errors` tell."""
+        return isinstance(error, self.futile_errors)
+
+    def answer_of(self, error: Exception) -> Body[_R] | None:  # noqa: ARG002  # for others
+        """Return the answer that an error of `open` has brought, to be judged as any other.
+
+        As where a hook, or an authentication flow, calls ``raise_for_status``. ``None``: the error
+        has brought none, or one of success. Default: none ever does.
+        """
+        return None
+
     def sse_error(self, message: str) -> SSEError:
         """Return the adapter's ``SSEError``, where there has been no response."""
         return SSEError(message)
@@ -254,7 +266,13 @@ class _BaseSubscription(Generic[_R]):
         if self._is_later and self._next_request is not None:
             await self._choose_request(self._next_request)
         self._is_later = True
-        body = await self._connector.open(self._protocol.request_headers())
+        try:
+            body = await self._connector.open(self._protocol.request_headers())
+        except Exception as error:
+            answer = self._connector.answer_of(error)
+            if answer is None:
+                raise
+            body = answer
         self._body = self._last_body = body
         self._chunks = Chunks(body, self._waiter.monotonic)
         if self._is_closing:  # by a hook of the client's, or too late for the opening to be ended
@@ -297,7 +315,7 @@ class _BaseSubscription(Generic[_R]):
         if self._is_closing or self._is_restarting:
             raise Interrupted
         action: Action
-        if isinstance(error, self._connector.futile_errors):
+        if error is not None and self._connector.is_futile(error):
             self._protocol.close()
             action = Fail(error)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from ._options import AsyncClient, Client, R, RequestOptions, URLTypes
 
-__all__ = ["aopen_response", "build_request", "open_response"]
+__all__ = ["aopen_response", "build_request", "open_response", "refused_certificate"]
 
 _NOT_ASCII: Final = "a header, or a cookie that a server has set, is not ASCII"
 _OF_SENDING: Final = ("auth", "follow_redirects")
@@ -65,6 +66,11 @@ def _in_terms_of(library: Any, request: Any) -> Generator[None, None, None]:
         if getattr(error, "encoding", "") == "ascii":
             raise library.LocalProtocolError(f"{_NOT_ASCII}: {error}", request=request) from error
         raise _no_such_host(library, request, error) from error
+    except library.ConnectError as error:
+        refused = refused_certificate(error)
+        if refused is None or str(error):
+            raise
+        raise library.ConnectError(str(refused), request=request) from error  # on trio it has none
     except Exception as error:
         # A port beyond 65535, from within a task group of anyio's.
         failures = getattr(error, "exceptions", ())
@@ -77,3 +83,12 @@ def _no_such_host(library: Any, request: Any, error: Exception) -> Exception:
     """Return the error for a name or port that the socket does not take, as of one unknown."""
     failed: Exception = library.ConnectError(f"no such host: {error}", request=request)
     return failed
+
+
+def refused_certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Return why a server's certificate was refused, if that is what an error comes of."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error
+        error = error.__cause__ or error.__context__  # httpcore has it as the one or the other
+    return None

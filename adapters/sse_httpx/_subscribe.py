@@ -24,7 +24,7 @@ from sse_adapter import (
 from ._body import AsyncBody, SyncBody
 from ._library import error_class, library_of
 from ._options import R, RequestOptions
-from ._request import aopen_response, build_request, open_response
+from ._request import aopen_response, build_request, open_response, refused_certificate
 from ._trio import TrioWaiter, runs_on_trio
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ class _Nothing(TypedDict):
 class _Connector(Connector[R]):
     """What sync and asynchronous connectors have in common."""
 
+    _body_class: type[SyncBody[Any] | AsyncBody[Any]]
+
     def __init__(
         self, client: object, kind: str, method: str, url: URLTypes, options: RequestOptions
     ) -> None:
@@ -149,6 +151,16 @@ class _Connector(Connector[R]):
         )
         self._take_last_event_id()  # the protocol knows it better
 
+    def is_futile(self, error: Exception) -> bool:
+        return super().is_futile(error) or refused_certificate(error) is not None
+
+    def answer_of(self, error: Exception) -> SyncBody[R] | AsyncBody[R] | None:
+        if isinstance(error, self._library.HTTPStatusError):
+            response: Any = cast("Any", error).response
+            if not response.is_success:
+                return self._body_class(response)
+        return None
+
     def sse_error(self, message: str) -> SSEError:
         return error_class(self._library)(message)
 
@@ -186,6 +198,8 @@ class _Connector(Connector[R]):
 
 
 class _SyncConnector(_Connector[R]):
+    _body_class = SyncBody
+
     async def open(self, headers: list[tuple[bytes, bytes]]) -> SyncBody[R]:
         client: Any = self._client
         if (request := self._first_request(client, "SyncByteStream")) is not None:
@@ -195,6 +209,8 @@ class _SyncConnector(_Connector[R]):
 
 
 class _AsyncConnector(_Connector[R]):
+    _body_class = AsyncBody
+
     async def open(self, headers: list[tuple[bytes, bytes]]) -> AsyncBody[R]:
         client: Any = self._client
         if (request := self._first_request(client, "AsyncByteStream")) is not None:

@@ -21,6 +21,7 @@ from sse_adapter import (
 
 from ._body import AsyncBody, SyncBody
 from ._errors import SSEError
+from ._live.certificates import CertificateRefused
 from ._live.opening import aopen_live, check_client, open_live
 from ._live.request import acapture, capture, whole_content
 from ._live.wires import Abort
@@ -110,7 +111,9 @@ class _BaseConnector(Connector[httpxr.Response]):
         httpxr.LocalProtocolError,
         httpxr.TooManyRedirects,
         httpxr.UnsupportedProtocol,
+        CertificateRefused,
     )
+    _body_class: type[SyncBody | AsyncBody]
 
     def __init__(
         self, client: AnyClient, method: str, url: URLTypes, options: RequestOptions
@@ -157,6 +160,11 @@ class _BaseConnector(Connector[httpxr.Response]):
             options["content"] = whole_content(content)
         self._take_last_event_id()  # the protocol knows it better
 
+    def answer_of(self, error: Exception) -> SyncBody | AsyncBody | None:
+        if isinstance(error, httpxr.HTTPStatusError) and not error.response.is_success:
+            return self._body_class(error.response)
+        return None
+
     def sse_error(self, message: str) -> SSEError:
         return SSEError(message)
 
@@ -179,6 +187,8 @@ class _BaseConnector(Connector[httpxr.Response]):
 
 
 class _SyncConnector(_BaseConnector):
+    _body_class = SyncBody
+
     def __init__(
         self, client: httpxr.Client, method: str, url: URLTypes, options: RequestOptions
     ) -> None:
@@ -197,6 +207,8 @@ class _SyncConnector(_BaseConnector):
 
 
 class _AsyncConnector(_BaseConnector):
+    _body_class = AsyncBody
+
     async def open(self, headers: list[tuple[bytes, bytes]]) -> AsyncBody:
         options = self._options_with(headers)
         if options.get("files") is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, InvalidURL
@@ -71,11 +72,10 @@ class ClientBody(Body[HTTPResponse]):
 
 class ClientConnector(Connector[HTTPResponse]):
     lost_errors = (OSError, HTTPException)
-    futile_errors = (InvalidURL,)
+    futile_errors = (InvalidURL, ssl.SSLCertVerificationError)
 
     def __init__(self, connection: HTTPConnection, method: str, url: str, options: RequestOptions):
-        self._connection = connection
-        self._request = method, url, options.get("body")
+        self._connection, self._request = connection, (method, url, options.get("body"))
         self._headers = {name.lower(): text for name, text in options.get("headers", {}).items()}
 
     async def open(self, headers: list[tuple[bytes, bytes]]) -> ClientBody:

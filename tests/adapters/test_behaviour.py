@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime
 import functools
 import gc
 import gzip
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 
 import sse_proto
 from sse_proto import (
@@ -43,12 +45,13 @@ from sse_proto import (
     Wait,
 )
 from tests.support.harness import event, sends
+from tests.support.servers import RawServer, TlsFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sse_proto import Action
-    from tests.support.servers import Exchange, Handler, RawServer, TlsFiles
+    from tests.support.servers import Exchange, Handler
 
 _T = TypeVar("_T")
 
@@ -59,7 +62,7 @@ PROMPT: Final = 0.25
 SETTLE: Final = 0.02
 NDJSON: Final = "application/x-ndjson"
 EVENT_STREAM: Final = "text/event-stream"
-FAST: Final = ReconnectPolicy(initial_delay=0.001, max_backoff=0.0)
+FAST: Final = ReconnectPolicy(initial_delay=0.001, max_backoff=0.0, max_attempts=5)
 ONCE_MORE: Final = ReconnectPolicy(initial_delay=0.001, max_attempts=2)
 
 # -- drivers --------------------------------------------------------------------------------------
@@ -1687,6 +1690,121 @@ async def test_it_comes_back(
     assert isinstance(errors[0], driver.error(error)) if error else errors[0] is None
     assert isinstance(errors[1], driver.adapter.SSEError)
     assert errors[2] is None
+
+
+def certificate(kind: str, directory: Path) -> TlsFiles:
+    """Return a server's context with a certificate that is wrong in a way, and its authority."""
+    times: dict[str, Any] = {}
+    if kind == "expired":
+        day = datetime.timedelta(days=1)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        times = {"not_before": now - 3 * day, "not_after": now - day}
+    authority: Any = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    name = "example.com" if kind == "of another host" else "127.0.0.1"
+    authority.issue_cert(name, **times).configure_cert(context)
+    ca_pem = directory / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_pem))
+    return TlsFiles(context, ca_pem)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("of an unknown authority", "unable to get local issuer certificate|UnknownIssuer"),
+        ("of another host", "certificate is not valid for|certificate not valid for name"),
+        ("expired", "certificate has expired|certificate expired"),
+    ],
+)
+@driven
+async def test_a_refused_certificate_is_final(
+    driver: Driver, tmp_path: Path, kind: str, reason: str
+) -> None:
+    tls = certificate(kind, tmp_path)
+    known = kind != "of an unknown authority"
+    settings, call = driver.trust(tls.ca_pem) if known else ({}, {})
+    with RawServer(ssl_context=tls.server_context) as server:
+        server.route("/", sends("1"))
+        async with driver.client(**settings) as client:
+            async with driver.subscribe(
+                client, "GET", server.url(), reconnect=FAST, **call
+            ) as stream:
+                with pytest.raises(driver.error("ConnectError"), match=reason):
+                    await stream.next()
+                assert stream.source.state is ReadyState.CLOSED
+        assert server.connections == 1
+
+
+def raises_for_status(response: Any) -> None:
+    response.raise_for_status()
+
+
+async def araises_for_status(response: Any) -> None:
+    response.raise_for_status()
+
+
+def token_of(library: Any, url: str) -> Callable[[Any], Any]:
+    """Return an authentication that asks a token endpoint, and judges its answer by itself."""
+
+    def authenticate(request: Any) -> Any:
+        answer = library.get(url)
+        answer.raise_for_status()
+        request.headers["authorization"] = answer.text
+        return request
+
+    return authenticate
+
+
+@driven
+async def test_a_hook_that_raises_for_the_status_is_no_end(
+    driver: Driver, server: RawServer
+) -> None:
+    driver.needs("settings")
+    answers_in_turn: list[Handler] = [
+        lambda exchange: exchange.respond(503, body=b"busy"),
+        sends("1"),
+        lambda exchange: exchange.respond(429, [("Retry-After", "0")], b"slow"),
+        sends("2"),
+        lambda exchange: exchange.respond(403, body=b"no"),
+    ]
+
+    @server.route("/")
+    def in_turn(exchange: Exchange) -> None:
+        answers_in_turn.pop(0)(exchange)
+
+    hook = araises_for_status if driver.is_async else raises_for_status
+    async with driver.client(event_hooks={"response": [hook]}) as client:
+        async with driver.subscribe(client, "GET", server.url(), reconnect=FAST) as stream:
+            assert [(await stream.next()).data for _ in range(2)] == ["1", "2"]
+            with pytest.raises(driver.adapter.SSEError, match="got status 403") as raised:
+                await stream.next()
+    assert raised.value.status_code == 403
+    assert not answers_in_turn
+
+
+@driven
+async def test_a_token_endpoint_that_is_busy_once_is_no_end(
+    driver: Driver, server: RawServer, other_server: RawServer
+) -> None:
+    driver.needs("settings")
+    tokens: list[tuple[int, bytes]] = [(503, b"busy"), (200, b"secret"), (400, b'{"error": "x"}')]
+
+    @other_server.route("/")
+    def token(exchange: Exchange) -> None:
+        status, body = tokens.pop(0)
+        exchange.respond(status, body=body)
+
+    server.route("/", sends("1"))
+    flow = token_of(driver.library, other_server.url())
+    async with driver.client() as client:
+        async with driver.subscribe(
+            client, "GET", server.url(), auth=flow, reconnect=FAST
+        ) as stream:
+            assert (await stream.next()).data == "1"
+            with pytest.raises(driver.adapter.SSEError, match="got status 400") as raised:
+                await stream.next()
+    assert raised.value.json() == {"error": "x"}
+    assert [request.header("authorization") for request in server.requests] == ["secret"]
 
 
 @driven

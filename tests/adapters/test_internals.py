@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, cast
 
 import httpxr
 import pytest
 
-from sse_httpxr._live import borrowed, closing, compat, process, reads, request
+from sse_httpxr._live import borrowed, certificates, closing, compat, process, reads, request
 from sse_httpxr._live.chunks import AsyncChunks, SyncChunks
 from sse_httpxr._live.loop import PrivateLoop
 from sse_httpxr._live.timer import IdleTimer
@@ -187,3 +188,20 @@ def test_a_child_of_a_child_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     cast("Any", process)._at_exit()
     with pytest.raises(RuntimeError, match=r"fork\(\)"):
         process.check_fork()
+
+
+def test_a_refused_certificate_is_that_of_an_opening_alone() -> None:
+    log = logging.getLogger("rustls_platform_verifier::verification::others")
+    with certificates.Watch() as first:
+        log.error("something else")
+        assert first.reason == ""
+        log.error("failed to verify TLS certificate: expired")
+        assert first.reason == "expired"
+        with certificates.Watch() as second:
+            log.error("failed to verify TLS certificate: unknown")
+        assert (first.reason, second.reason) == ("", "")  # it may be the other one's
+    with certificates.Watch() as third:
+        log.error("failed to verify TLS certificate: again")
+    assert third.reason == "again"
+    log.error("failed to verify TLS certificate: nobody's")
+    assert third.reason == "again"

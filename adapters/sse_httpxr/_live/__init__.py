@@ -14,8 +14,8 @@ To be deleted when httpxr streams by itself. All of it is true of httpxr 0.30.24
 - Authentication, event hooks, redirects and cookies are left out, or wrong, on the paths that
   stream. So they are applied here (`exchange`, `cookies`).
 - Its threads do not survive a fork, nor the interpreter (`process`).
-- Everything that goes wrong within a body is one OSError (`errors`), and its stubs leave out much
-  of what it has (`compat`).
+- Everything that goes wrong within a body is one OSError (`errors`), a refused certificate is said
+  in a log only (`certificates`), and its stubs leave out much of what it has (`compat`).
 
 A request's way (`opening`): `request` takes it from the client, `exchange` sends it through a wire,
 which adds what makes the response's body live. A byte's way: httpxr's ``AsyncResponseStream``,

@@ -10,6 +10,7 @@ from typing import Final
 import httpxr
 
 from . import compat, process
+from .certificates import CertificateRefused, Watch
 from .compat import AsyncTransport
 
 __all__ = ["TLS_HINT", "async_counterpart", "explicit_transport", "send_live"]
@@ -92,7 +93,16 @@ async def send_live(transport: AsyncTransport, request: httpxr.Request) -> httpx
             request = marked.request
         else:
             raise AssertionError("httpxr sent a request that it should not")
-        return await transport.handle_async_request(request)
+        if request.url.scheme != "https":
+            return await transport.handle_async_request(request)
+        with Watch() as watch:
+            try:
+                return await transport.handle_async_request(request)
+            except httpxr.ConnectError as error:
+                if not watch.reason:
+                    raise
+                message = f"{error}: {watch.reason}"
+                raise CertificateRefused(message, request=request) from error
     except httpxr.RequestError as error:
         process.note_cancellation()
         if type(error) is httpxr.NetworkError:
@@ -115,7 +125,9 @@ def _unsendable(request: httpxr.Request, error: Exception) -> str:
             # Of others the value may be secret.
             shown = f": {value!r:.100}" if name.lower() == "last-event-id" else ""
             return f"the header {name} has a control character{shown}"
-    return f"httpxr cannot send this request, or follow its redirect: {error}"
+    # With a URL it has seen an answer, and in it a ``Location`` that is no URL.
+    what = "follow the redirect of" if " for url " in str(error) else "send"
+    return f"httpxr cannot {what} this request: {error}"
 
 
 # A transport reads the body whole unless the request carries a mark, which only

@@ -108,7 +108,7 @@ class SyncWire:
             raise stream_closed() from None
         except httpxr.ConnectError as error:
             if self._transport is None and request.url.scheme == "https":
-                raise httpxr.ConnectError(f"{error}; {TLS_HINT}", request=request) from error
+                raise type(error)(f"{error}; {TLS_HINT}", request=request) from error
             raise
 
     async def read(self, response: httpxr.Response) -> None:
