@@ -1,4 +1,4 @@
-"""The events of a response: what the adapters' ``EventSource`` have in common."""
+"""`EventSource`: the events of a response. What the adapters' own have in common."""
 
 from __future__ import annotations
 
@@ -76,15 +76,15 @@ class EventSource(Generic[_R]):
 
     @property
     def reconnection_time(self) -> int | None:
-        """What the stream asks for with ``retry``, in milliseconds; ``None``: nothing so far."""
+        """What the stream's last ``retry`` asked for, in milliseconds; ``None``: it had none."""
         return self._decoder.reconnection_time
 
     def iter_sse(self) -> Items[ServerSentEvent]:
-        """Return an iterator of the events. Its ``close()`` closes the connection."""
+        """Return an iterator over the events. Its ``close()`` closes the connection."""
         return Items(self._reader)
 
     def aiter_sse(self) -> AsyncItems[ServerSentEvent]:
-        """Return an asynchronous iterator of the events. Its ``aclose()`` closes the connection."""
+        """Return an asynchronous iterator over the events. ``aclose()`` closes the connection."""
         return AsyncItems(self._reader)
 
     __iter__ = iter_sse
