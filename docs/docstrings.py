@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import griffe
 
-_PACKAGES: Final = ("sse_proto", "sse_adapter", "sse_httpxr", "sse_httpx")
+_PACKAGES: Final = ("sse_proto", "sse_adapter", "sse_httpxr", "sse_httpx", "sse_testing")
 # Type variables, by what they stand for.
 _PLAIN: Final = {"_R": "Response", "_R_co": "Response"}
 _REFERENCE: Final = re.compile(r"(?<![`\[\w])`([A-Za-z_][\w.]*)`(?!`)")

@@ -18,11 +18,11 @@ def encode(event: ServerSentEvent, /) -> bytes:
     """Return the block of lines that a decoder turns into this event.
 
     The exact inverse of `SSEDecoder` for every event whose data has no CR: an end-of-line in the
-    data can be sent only as the end of a ``data`` line, and arrives as LF. Fields that are at their
-    default are left out.
+    data can only be sent as the end of a ``data`` line, and arrives as LF. Fields that have their
+    default value are left out.
 
     Args:
-        event: What to send. Its ``id`` is sent when it is not ``None``; ``""`` resets the
+        event: What to send. Its ``id`` is sent unless it is ``None``; ``""`` resets the
             receiver's last event ID. ``retry`` is in milliseconds.
 
     Returns:
@@ -55,9 +55,9 @@ def encode(event: ServerSentEvent, /) -> bytes:
 
 
 def encode_comment(text: str = "", /) -> bytes:
-    """Return comment lines, which receivers ignore: one for each line of ``text``.
+    """Return comment lines, one for each line of ``text``. Receivers ignore them.
 
-    Sent every 15 seconds or so, between events, it keeps proxies from closing a silent connection.
+    Sent between events every 15 seconds or so, they keep proxies from closing a silent connection.
 
     Raises:
         ValueError: A lone surrogate (as `UnicodeEncodeError`).
@@ -77,7 +77,7 @@ def _text(name: str, value: object) -> str:
 def _one_line(name: str, value: object) -> str:
     text = _text(name, value)
     if "\n" in text or "\r" in text:
-        # Not only wrong: it would let whoever chose the value write fields and events of his own.
+        # Worse than wrong: whoever chose the value could write fields and events of their own.
         raise ValueError(f"{name} must not contain an end-of-line: {text!r:.100}")
     return text
 

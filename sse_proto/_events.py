@@ -11,21 +11,21 @@ __all__ = ["RawEvent", "ServerSentEvent"]
 class ServerSentEvent(NamedTuple):
     """One dispatched event. Immutable, hashable, compared by value.
 
-    A named tuple and no dataclass: built once for every event of a stream, it costs a third.
+    A named tuple, not a dataclass: one is built for every event of a stream, and it costs a third.
     """
 
     event: str = "message"
-    """The event type; ``"message"`` where the stream named none."""
+    """The event type; ``"message"`` if the block named none."""
 
     data: str = ""
     """The payload: the values of the block's ``data`` lines, joined by LF."""
 
     id: str | None = None
-    """The last event ID in force when the event was dispatched, set by this block or an earlier
-    one. ``None``: the stream has set none so far; ``""``: an empty ``id`` field reset it."""
+    """The last event ID when the event was dispatched, set by this block or an earlier one.
+    ``None``: the stream has set none yet; ``""``: an empty ``id`` field reset it."""
 
     retry: int | None = None
-    """The reconnection time in milliseconds that this event's own block set, else ``None``."""
+    """The reconnection time in milliseconds, if this event's own block set one; else ``None``."""
 
     def json(self) -> Any:
         """Return ``data`` parsed as JSON.
@@ -37,10 +37,10 @@ class ServerSentEvent(NamedTuple):
 
 
 class RawEvent(NamedTuple):
-    """One dispatched event, its data not made into text. See `SSEDecoder.feed_raw`."""
+    """One dispatched event, its data as bytes. See `SSEDecoder.feed_raw`."""
 
     event: str
-    """The event type; ``"message"`` where the stream named none."""
+    """The event type; ``"message"`` if the block named none."""
 
     data: memoryview
     """The payload: the values of the block's ``data`` lines, joined by LF. Read-only bytes, as they

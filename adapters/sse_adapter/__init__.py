@@ -1,7 +1,7 @@
 """What adapters are made of: an HTTP client's responses in, events out. No I/O of its own.
 
-An adapter says how its client opens a request, and what a response is as a `Body`; the kit makes of
-that `EventSource`, JSON items and subscriptions, sync and asynchronous.
+An adapter says how its client sends a request (`Connector`), and how to read a response (`Body`).
+The kit builds `EventSource`, JSON items and subscriptions on these, sync and asynchronous.
 """
 
 from ._body import Body, run

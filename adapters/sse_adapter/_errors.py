@@ -1,4 +1,4 @@
-"""The error of the adapters: a response that is no event stream, or one beyond the limits."""
+"""The adapters' error: a response that is not an event stream, or one beyond the limits."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["SSEError"]
 
 
 class SSEError(sse_proto.SSEError):
-    """The response is no event stream, or one that is beyond the decoder's limits.
+    """The response is not an event stream, or one beyond the decoder's limits.
 
-    Each adapter raises a class of its own that is this one, and an error of its client's as well.
+    Each adapter raises its own class, which is both this one and an error of its client's.
 
     Attributes:
-        status_code: The response's status; ``None`` where no response was judged.
+        status_code: The response's status; ``None`` if no response was judged.
         headers: Its header fields as pairs of name and value, as they came.
-        content_type: Its ``Content-Type``; ``""`` where there was none.
+        content_type: Its ``Content-Type``; ``""`` if there was none.
         body: Its body as text, up to the first 64 KiB, as far as it came within a second.
     """
 
@@ -43,14 +43,14 @@ class SSEError(sse_proto.SSEError):
         """Return the body, parsed as JSON: what an API says is wrong.
 
         Raises:
-            json.JSONDecodeError: It is no JSON, or larger than 64 KiB.
+            json.JSONDecodeError: It is not JSON, or larger than 64 KiB.
         """
         return json.loads(self.body.removeprefix("\ufeff"))
 
 
 def content_type_of(headers: Iterable[tuple[str, str]]) -> str:
-    """Return the value of ``Content-Type``; ``""`` where there is none.
+    """Return the value of ``Content-Type``; ``""`` if there is none.
 
-    Of several fields the values are joined, as RFC 9110, 5.3, has it.
+    Several fields are joined, as RFC 9110, 5.3, has it.
     """
     return ", ".join(value for name, value in headers if name.lower() == "content-type")

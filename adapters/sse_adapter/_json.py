@@ -1,4 +1,4 @@
-"""JSON objects from a response, live: each event's data, or each line of NDJSON."""
+"""JSON from a response, live: each event's data, or each line of NDJSON."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _MAX_LINE_SIZE: Final = 16 * 1024 * 1024  # bytes, as events are limited
 
 
 def json_items(body: Body[Any]) -> JsonItems:
-    """Return an iterator over the JSON texts in a sync body, as its content type has them."""
+    """Return an iterator over the JSON in a sync body: of events or lines, as its type says."""
     return JsonItems(*_reader(body))
 
 
 def async_json_items(body: Body[Any]) -> AsyncJsonItems:
-    """Return an iterator over the JSON texts in an asynchronous body."""
+    """Return an asynchronous iterator over the JSON in a body, as `json_items`."""
     return AsyncJsonItems(*_reader(body))
 
 
@@ -51,7 +51,7 @@ def data_of(event: ServerSentEvent) -> str:
 
 
 def why_no_json_stream(status_code: int, content_type: str) -> str | None:
-    """Say why a response has no JSON objects; ``None`` if it may have."""
+    """Say why a response cannot have JSON in it; ``None`` if it may."""
     found = f"status {status_code} with " + (
         f"content type {content_type!r:.100}" if content_type else "no content type"
     )
@@ -122,7 +122,7 @@ def _parse(text: str) -> Any:
 
 
 class _LineDecoder:
-    """Chunks in, lines of NDJSON out. The last line needs no end."""
+    """Chunks in, lines of NDJSON out. The last line need not end."""
 
     def __init__(self) -> None:
         self._pending = bytearray()

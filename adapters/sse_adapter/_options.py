@@ -1,4 +1,4 @@
-"""The options that every adapter takes, beside those of its client's requests."""
+"""The options that every adapter takes, besides those of its client's requests."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _Request = TypeVar("_Request")
 
 
 class Headers(Protocol):
-    """A client's mapping of header fields, which ignores the case of names."""
+    """A mapping of header fields that ignores the case of names, such as a client's."""
 
     def __contains__(self, name: Any, /) -> bool: ...
     def __getitem__(self, name: str, /) -> str: ...
 
 
 class ConnectOptions(TypedDict, total=False):
-    """What ``connect_sse`` and ``aconnect_sse`` take beside the request's options."""
+    """What ``connect_sse`` and ``aconnect_sse`` take besides the request's options."""
 
     decoder: SSEDecoder | None
-    """A new decoder, for limits and options, or with a ``last_event_id``."""
+    """A new decoder: for limits, for options, or with a ``last_event_id``."""
 
     event_timeout: float | None
     """The longest silence between events, in seconds: comments, and bytes that complete no event,
@@ -39,19 +39,18 @@ class ConnectOptions(TypedDict, total=False):
 
 
 class SubscribeOptions(TypedDict, total=False):
-    """What ``subscribe`` and ``asubscribe`` take beside the request's options."""
+    """What ``subscribe`` and ``asubscribe`` take besides the request's options."""
 
     reconnect: ReconnectPolicy | None
     """When to connect again, and when to give up. ``None``: never."""
 
     idle_timeout: float | None
-    """Seconds without any byte (comments count) after which a connection counts as lost. ``None``:
-    never. Default: the ``read`` part of ``timeout`` if that is given, else never; the client's own
-    timeouts are made for answers that end."""
+    """Seconds of silence after which a connection counts as lost; any byte ends the silence, even a
+    comment's. ``None``: never. Default: the ``read`` part of ``timeout`` if given, else never; a
+    client's own timeouts are made for responses that end."""
 
     last_event_id: str | None
-    """The last event ID to begin with. Default: the header ``Last-Event-ID`` in ``headers``, if it
-    is there."""
+    """The last event ID to start from. Default: ``Last-Event-ID`` in ``headers``, if given."""
 
     event_timeout: float | None
     """Seconds without an event (neither comments nor pings count) after which a connection counts
@@ -80,12 +79,12 @@ class SubscribeOptions(TypedDict, total=False):
     there."""
 
     on_state: Callable[[Action], object] | None
-    """Called with what happens, as `sse_proto.Open`, `sse_proto.Wait` (the connection was lost, or
+    """Called with what happens: `sse_proto.Open`, `sse_proto.Wait` (the connection was lost, or
     none could be made), `sse_proto.Stop` or `sse_proto.Fail`; in the thread or task that iterates.
-    What it raises ends the stream, and is raised there."""
+    If it raises, the stream ends, and the error is raised there."""
 
     decoder: DecoderFactory
-    """Makes each connection's decoder, called with ``last_event_id=``: for example
+    """Makes the decoder of each connection, when called with ``last_event_id=``: for example
     ``functools.partial(SSEDecoder, max_event_size=4096)``."""
 
 
@@ -123,12 +122,12 @@ def missing_headers(
     of_client: Headers,
     wanted: Iterable[tuple[str, str]] = _HEADERS,
 ) -> list[tuple[str, str]]:
-    """Return the headers that a request is to be given.
+    """Return the header fields that a request for an event stream still needs.
 
     Args:
         given: The call's own, which win. A mapping that ignores the case of names.
-        of_client: The client's, which win too; but not ``Accept: */*``, which is the default of
-            every client, and says nothing.
+        of_client: The client's, which win too; except ``Accept: */*``, which is every client's
+            default, and says nothing.
         wanted: What to add. Default: what asks for an event stream, as the standard has it (HTML
             Standard 9.2.3).
     """

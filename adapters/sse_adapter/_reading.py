@@ -1,7 +1,7 @@
 """Reading a response through a decoder: chunks in, items out, sync and async.
 
-All state is here and not in the iterators that are handed out; so a loop that was left, timed out
-or cancelled can be followed by another one, which goes on where it ended.
+All state is here, none in the iterators that are handed out. So when a loop was left, timed out or
+cancelled, another one can go on where it ended.
 
 A byte's way: `Body.read`, `Chunks.read`, the decoder's ``feed``, ``items``, the user's loop.
 """
@@ -43,7 +43,7 @@ _T_co = TypeVar("_T_co", covariant=True)
 
 
 class Decoder(Protocol[_T_co]):
-    """What turns chunks into items, as `sse_proto.SSEDecoder`."""
+    """Turns chunks into items, as `sse_proto.SSEDecoder` does."""
 
     def feed(self, chunk: bytes, /) -> Iterable[_T_co]: ...
 
@@ -54,7 +54,7 @@ class Reader(Generic[_T]):
     """The items of one response.
 
     Args:
-        new_body: Returns the response's body, asynchronous or not as the argument says.
+        new_body: Returns the response's body, asynchronous if the argument is true.
         decoder: Gets the body's chunks.
         objection: Called once when reading starts, with the response's status and content type:
             why it is not what it should be, or ``None``.
@@ -70,7 +70,7 @@ class Reader(Generic[_T]):
         event_timeout: float | None = None,
     ) -> None:
         self.items: deque[_T] = deque()
-        """Decoded, and not handed out so far."""
+        """Decoded, and not yet handed out."""
         self._new_body = new_body
         self._decoder = decoder
         self._objection = objection
@@ -101,7 +101,7 @@ class Reader(Generic[_T]):
         raise StopAsyncIteration
 
     def end(self) -> None:
-        """Have no more items, whatever may follow."""
+        """Stop handing out items, whatever may follow."""
         self._is_over = self.has_ended = True
         self.items.clear()
 
@@ -111,19 +111,19 @@ class Reader(Generic[_T]):
         run(self._body_of(False).close())
 
     async def aclose(self) -> None:
-        """Close the connection. May be called again, also while another task waits for an item."""
+        """Close the connection. May be called again, even while another task waits for an item."""
         self._stop()
         await self._body_of(True).close()
 
     def _body_of(self, is_async: bool) -> Body[Any]:
-        """Return the body for the kind of loop that asks."""
+        """Return the body for this kind of loop."""
         if self._body is None or self._body.is_async is not is_async:
             self._body = self._new_body(is_async)
             self._chunks = None
         return self._body
 
     async def _fill(self, is_async: bool) -> None:
-        """Read until there are items, or never will be."""
+        """Read until there are items, or no more to come."""
         body = self._body_of(is_async)
         while not (self.items or self._is_over):
             chunks = self._chunks or await self._judge(body)
@@ -195,7 +195,7 @@ def explained(objection: str, start: bytes) -> str:
 
 
 class Items(Generic[_T]):
-    """Iterator over a reader's items, sync. Reading may go on with another one."""
+    """Iterator over the items of a response. Another one goes on where this one stopped."""
 
     def __init__(self, reader: Reader[_T]) -> None:
         self._reader = reader
@@ -212,7 +212,7 @@ class Items(Generic[_T]):
 
 
 class AsyncItems(Generic[_T]):
-    """Iterator over a reader's items, asynchronous. Reading may go on with another one."""
+    """Asynchronous iterator over the items of a response, as `Items`."""
 
     def __init__(self, reader: Reader[_T]) -> None:
         self._reader = reader

@@ -1,4 +1,4 @@
-"""The events of a response: what the adapters' ``EventSource`` have in common."""
+"""`EventSource`: the events of a response. What the adapters' own have in common."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class EventSource(Generic[_R]):
 
     @property
     def reconnection_time(self) -> int | None:
-        """What the stream asks for with ``retry``, in milliseconds; ``None``: nothing so far."""
+        """What the stream's last ``retry`` asked for, in milliseconds; ``None``: it had none."""
         return self._decoder.reconnection_time
 
     def iter_sse(

@@ -1,8 +1,8 @@
-"""A stream that survives its connections: the loop around `EventSourceProtocol`, sync and async.
+"""A stream that outlives its connections: the loop around `EventSourceProtocol`, sync and async.
 
 The loop is one coroutine. A `Connector` opens connections, a `Body` is read, a `Waiter` waits; sync
-ones block where asynchronous ones would suspend. None of them takes a decision, and neither does
-the loop: the protocol does.
+ones block where asynchronous ones suspend. Neither they nor the loop decide anything: the protocol
+does.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class _BaseSubscription(Generic[_R]):
         idle_timeout: float | None = None,
         last_event_id: str | None = None,
     ) -> None:
-        """Make it; nothing is sent before iterating starts.
+        """Prepare a subscription; nothing is sent before iterating starts.
 
         Args:
             connector: Opens its connections.
@@ -128,7 +128,7 @@ class _BaseSubscription(Generic[_R]):
             method: That of the request: a POST is not repeated after the answer's proper end.
             url: For the log.
             logger: The adapter's. Default: the kit's, ``sse_adapter``.
-            idle_timeout, last_event_id: What holds if the options have nothing of it.
+            idle_timeout, last_event_id: Used if the options do not have them.
         """
         self._connector = connector
         self._lost_errors: tuple[type[Exception], ...] = (CodingError, *connector.lost_errors)
@@ -188,14 +188,14 @@ class _BaseSubscription(Generic[_R]):
 
     @property
     def attempts(self) -> int:
-        """Connections that were tried since the last event; an open one counts."""
+        """Connections tried since the last event, the open one included."""
         return self._protocol.attempts
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name} {self.state.name}>"
 
     async def _advance(self) -> None:
-        """Do whatever it takes until there are events, or none will ever be."""
+        """Do whatever it takes until there are events, or no more to come."""
         if self._is_in_use:
             raise RuntimeError("this subscription is being read already")
         self._is_in_use = True
@@ -324,7 +324,7 @@ class _BaseSubscription(Generic[_R]):
         await self._do_and_close(action)
 
     def _translated(self, action: Action, judged: Body[_R] | None, start: bytes) -> Action:
-        """Return an action with the errors of the core in terms of the adapter."""
+        """Return an action with the core's errors as the adapter's."""
         if isinstance(action, Wait) and judged is not None:
             return Wait(action.seconds, judged.sse_error(str(action.error), start))
         if not isinstance(action, Fail):
@@ -420,7 +420,7 @@ class _BaseSubscription(Generic[_R]):
 
 
 class Subscription(_BaseSubscription[_R]):
-    """Iterator over the events of a stream, over as many connections as it takes. See `subscribe`.
+    """Iterator over the events of a stream, over as many connections as it takes.
 
     The first connection is made when iterating starts.
     """
@@ -449,7 +449,7 @@ class Subscription(_BaseSubscription[_R]):
 
 
 class AsyncSubscription(_BaseSubscription[_R]):
-    """Asynchronous iterator over the events of a stream, as `Subscription`. See `asubscribe`."""
+    """Asynchronous iterator over the events of a stream, as `Subscription`."""
 
     def __aiter__(self) -> AsyncSubscription[_R]:
         return self

@@ -1,4 +1,4 @@
-"""How a subscription waits, and how its wait is ended by another thread or task."""
+"""How a subscription waits, and how another thread or task ends its wait."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _T = TypeVar("_T")
 
 
 class Interrupted(Exception):
-    """A wait was ended by `Waiter.interrupt`."""
+    """`Waiter.interrupt` ended the wait."""
 
 
 class Waiter(ABC):
-    """Waits for a subscription; also its clocks. One for each subscription.
+    """Waits for a subscription, and tells it the time. Each subscription has its own.
 
-    The methods are coroutines, and block instead where the subscription is sync.
+    The methods are coroutines; for a sync subscription they block instead of suspending.
     """
 
     def time(self) -> float:
@@ -36,14 +36,14 @@ class Waiter(ABC):
 
     @abstractmethod
     async def sleep(self, seconds: float) -> None:
-        """Wait; or raise `Interrupted`. Called again after it was cancelled, wait for the rest."""
+        """Wait, or raise `Interrupted`. Called again after a cancellation, wait for the rest."""
 
     @abstractmethod
     async def open(self, function: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Return what a coroutine function returns, which opens a connection; or `Interrupted`.
+        """Await a coroutine function that opens a connection, or raise `Interrupted`.
 
-        Called again after it was cancelled, it goes on with the coroutine that it had begun where
-        the event loop allows that.
+        Called again after a cancellation, go on with the coroutine that was begun, if the event
+        loop allows that.
         """
 
     @abstractmethod
@@ -54,7 +54,7 @@ class Waiter(ABC):
         """Wait again, after `interrupt`."""
 
     async def close(self) -> None:  # noqa: B027  # not abstract: some leave nothing behind
-        """End what goes on after a cancelled wait."""
+        """End what still runs after a cancelled wait."""
 
 
 class SyncWaiter(Waiter):
@@ -78,7 +78,7 @@ class SyncWaiter(Waiter):
 
 
 class AsyncioWaiter(Waiter):
-    """Waits on asyncio, in a task of its own, which goes on when the caller is cancelled."""
+    """Waits on asyncio, in a task of its own that outlives a cancelled caller."""
 
     def __init__(self) -> None:
         self._task: asyncio.Future[Any] | None = None

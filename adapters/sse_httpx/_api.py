@@ -36,18 +36,18 @@ def connect_sse(
 
     Args:
         client: An ``httpx.Client`` or ``httpx2.Client``. What is raised is of the same library.
-        method: Mostly ``"GET"`` or ``"POST"``.
+        method: Usually ``"GET"`` or ``"POST"``.
         url: Absolute, or relative to the client's base URL.
         options: Those of the request, as ``client.stream`` takes them, and ``decoder``; see
             `ConnectOptions`.
 
     Raises:
         httpx.RequestError: The request failed, for example ``ConnectError`` or ``ConnectTimeout``.
-        TypeError: The client is none of these, an argument is of the wrong type, or there is no
+        TypeError: The client is neither of these, an argument has the wrong type, or there is no
             such option.
 
-    What the response is does not matter here: status and content type are judged when iterating
-    starts, so that ``source.response`` may be looked at first.
+    Any response will do here: status and content type are judged when iterating starts, so you can
+    look at ``source.response`` first.
     """
     own, request = split_options("connect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
     with closing(EventSource(open_response(client, method, url, request), **own)) as source:
@@ -71,22 +71,22 @@ async def aconnect_sse(
 
 
 def iter_json(response: Response) -> JsonItems:
-    """Return an iterator over the JSON objects in a response, each as soon as it has arrived.
+    """Return an iterator over the JSON in a response, each item as soon as it has arrived.
 
     Args:
-        response: From `connect_sse`, as its ``source.response``, or as `EventSource` takes it. From
-            an event stream come the data of its events, parsed; events with empty data are passed
-            over. From NDJSON (any ``application/*`` type with ``json``, and ``text/plain``) comes
-            an object for each line that is not blank.
+        response: From `connect_sse`, as its ``source.response``, or as `EventSource` takes it. An
+            event stream gives the data of its events, parsed, without empty ones. NDJSON (any
+            ``application/*`` type with ``json``, and ``text/plain``) gives each line that is not
+            blank.
 
     Iterating ends at ``[DONE]``, or with the body. It raises what iterating an `EventSource` does;
     also:
-        json.JSONDecodeError: Something is not JSON; the message shows its start. May go on.
-        SSEError: The status is not a success, or the content type none of these.
+        json.JSONDecodeError: Something is not JSON; the message shows its start. You may go on.
+        SSEError: The status is not 2xx, or the content type none of these.
     """
     return json_items(SyncBody(response))
 
 
 def aiter_json(response: Response) -> AsyncJsonItems:
-    """Return an asynchronous iterator over the JSON objects in a response, as `iter_json`."""
+    """Return an asynchronous iterator over the JSON in a response, as `iter_json`."""
     return async_json_items(AsyncBody(response))

@@ -1,4 +1,4 @@
-"""What a response of httpx's or httpx2's is as chunks, and how it is closed."""
+"""How to read a response of httpx's or httpx2's in chunks, and how to close it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class _HttpxBody(Body[R]):
         extensions["timeout"] = {**timeouts, "read": timeout}
 
     def _end(self) -> None:
-        """Leave the request as it was, for the case that it is sent again."""
+        """Put the request's timeouts back, in case it is sent again."""
         if self._timeouts is not None:
             _extensions_of_request(self.response)["timeout"] = self._timeouts
 
@@ -275,7 +275,7 @@ async def _already_read(content: bytes) -> AsyncIterator[bytes]:
 
 
 def _request_of(response: Response) -> Any:
-    """Return the request of a response, or ``None`` where it has none."""
+    """Return the request of a response; ``None`` if it has none."""
     try:
         return response.request
     except RuntimeError:  # built without one

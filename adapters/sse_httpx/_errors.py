@@ -14,7 +14,7 @@ __all__ = ["SSEError"]
 
 
 class SSEError(sse_adapter.SSEError):
-    """The response is no event stream, or one that is beyond the decoder's limits.
+    """The response is not an event stream, or one beyond the decoder's limits.
 
     What is raised is also a ``TransportError`` of the client's library.
 

@@ -1,6 +1,6 @@
-"""httpx and httpx2: which of them an object is of, and what is taken from it.
+"""httpx and httpx2: which of them an object belongs to, and what is taken from it.
 
-Neither is imported here. The one that an object is of has been, by whoever made the object.
+Neither is imported here: whoever made the object has done so.
 """
 
 from __future__ import annotations

@@ -59,16 +59,16 @@ def subscribe(
 
     Iterating ends with ``close``, with status 204, and, by ``reconnect``, with the end of the
     stream. It raises:
-        SSEError: The answer is no event stream, and trying again would not help: a status other
-            than 200, 204, 408, 425, 429 and 5xx, or another content type. Or ``reconnect`` allows
-            no further attempt; how the last one failed is its ``__cause__``. Or an event is larger
-            than the decoder allows.
+        SSEError: The response is not an event stream, and trying again would not help: its status
+            is none of 200, 204, 408, 425, 429 and 5xx, or its content type another one. Or
+            ``reconnect`` allows no further attempt; its ``__cause__`` is how the last one failed.
+            Or an event is larger than the decoder allows.
         httpx.RequestError: The request cannot be sent: ``UnsupportedProtocol``,
             ``LocalProtocolError``, ``TooManyRedirects``. With ``reconnect=None`` any.
         RuntimeError, TypeError: As `connect_sse`; or another thread is iterating.
 
-    Closed by another thread, it ends a wait and, over HTTP/1.1, a read at once. A request that is
-    being sent, and a read over HTTP/2, end with their answer, or their timeout.
+    If another thread closes it, a wait ends at once, and so does a read over HTTP/1.1. A request
+    that is being sent, and a read over HTTP/2, go on until they are answered or time out.
 
     Raises:
         TypeError: ``client`` is no client of httpx's or httpx2's, or not a sync one; or there is no
@@ -87,9 +87,9 @@ async def asubscribe(
 ) -> AsyncGenerator[AsyncSubscription[R], None]:
     """Iterate over the events of a stream on asyncio or trio; connect again whenever it is lost.
 
-    Arguments and errors are those of `subscribe`, with an ``AsyncClient``. Closed by another task,
-    it ends at once whatever it waits for. A cancelled read closes its connection, and the next one
-    takes a new one.
+    Arguments and errors are those of `subscribe`, with an ``AsyncClient``. If another task
+    closes it, it ends at once whatever it waits for. A cancelled read closes its connection; the
+    next read opens a new one.
     """
     own, request = split_options(
         "asubscribe", options, sse_adapter.SubscribeOptions, RequestOptions

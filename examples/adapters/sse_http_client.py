@@ -113,5 +113,5 @@ def subscribe(
     """Iterate over the events of a stream; connect again whenever it is lost."""
     own, request = split_options("subscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
     connector = ClientConnector(connection, method, url, request)
-    with closing(Subscription(connector, SyncWaiter(), own, url=connection.host + url)) as events:
+    with closing(Subscription(connector, SyncWaiter(), own, method=method, url=url)) as events:
         yield events

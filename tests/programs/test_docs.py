@@ -16,16 +16,21 @@ import sys
 import time
 import tokenize
 import typing
+import zlib
 from collections.abc import Generator, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
 from benchmarks import conformance
 from benchmarks.peers import find_peers
 from tests.support.apps import API_KEY, app, serve
+from tests.support.servers import Exchange, RawServer
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -35,7 +40,7 @@ DOCS: Final = ROOT / "docs"
 README: Final = ROOT / "README.md"
 LLMS: Final = ROOT / "llms.txt"
 PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("**/*.md")), LLMS]
-PACKAGES: Final = ("sse_proto", "sse_adapter", "sse_httpxr", "sse_httpx")
+PACKAGES: Final = ("sse_proto", "sse_adapter", "sse_httpxr", "sse_httpx", "sse_testing")
 
 # A block of code; a comment right before it, and the block of text right after it, belong to it.
 BLOCK: Final = re.compile(
@@ -265,6 +270,32 @@ def test_the_adapter_to_write_is_short_and_stands_on_public_names() -> None:
             assert not any(name.startswith("_") for name in names if name != "__future__")
 
 
+def test_the_adapter_can_leave_gzip_to_the_kit() -> None:
+    page = DOCS / "howto" / "write-an-adapter.md"
+    (block,) = (b for b in BLOCKS if b.page == page and "content_encoding" in b.code[:40])
+    namespace: dict[str, Any] = {}
+    exec(block.compiled({}), namespace)
+    adapter: Any = importlib.import_module("examples.adapters.sse_http_client")
+    cls = type("GzipBody", (adapter.ClientBody,), namespace)
+    chunks = [b"data: 1\n\n", b"data: 2\n\n"]
+    gzip = zlib.compressobj(wbits=31)
+
+    def handle(exchange: Exchange) -> None:
+        exchange.start(headers=[("Content-Encoding", "gzip")])
+        for chunk in chunks:
+            exchange.send(gzip.compress(chunk) + gzip.flush(zlib.Z_SYNC_FLUSH))
+        exchange.wait_closed(5)
+
+    with RawServer({"/": handle}) as server:
+        connection = HTTPConnection(urlsplit(server.url()).netloc, timeout=5)
+        connection.request("GET", "/", headers={"Accept-Encoding": "gzip"})
+        sock = connection.sock
+        body = cls(connection.getresponse(), connection, sock)
+        with closing(adapter.EventSource(body)) as source:
+            events = iter(source)
+            assert [next(events).data for _ in chunks] == ["1", "2"]
+
+
 # -- the rest --------------------------------------------------------------------------------------
 
 
@@ -345,7 +376,7 @@ def test_architecture_has_every_module(heading: str, folder: str) -> None:
     text = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
     _, _, section = text.partition(f"\n{heading}\n")
     section, _, _ = section.partition("\n##")
-    rows = re.findall(r"^\| `(\w+)`", section, re.M)
+    rows = re.findall(r"^\| `(\w+)(?:\.h)?`", section, re.M)
     modules = {
         path.name.partition(".")[0]
         for path in (ROOT / folder).iterdir()
