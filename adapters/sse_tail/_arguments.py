@@ -66,6 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("-v", "--verbose", action="store_true", help="say on stderr what the connection does")
     _add_request(parser)
     _add_connection(parser)
+    _add_recording(parser)
     _add_output(parser)
     return parser
 
@@ -128,6 +129,26 @@ def _add_connection(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_recording(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("recordings")
+    which = group.add_mutually_exclusive_group()
+    which.add_argument(
+        "--record",
+        metavar="FILE",
+        help="write the bytes of the stream with their times to this file, one JSON line a chunk",
+    )
+    which.add_argument(
+        "--replay", metavar="FILE", help="print the events of such a file, with its pauses"
+    )
+    group.add_argument(
+        "--speed",
+        metavar="N",
+        type=_speed,
+        default=1.0,
+        help="replay it N times as fast; inf: without pauses",
+    )
+
+
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the output")
     add = group.add_argument
@@ -139,6 +160,14 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help="only events of this type; may be given more than once",
     )
     add("--max-events", metavar="N", type=_positive(int), help="end after N printed events")
+    add(
+        "--until",
+        metavar="DATA",
+        action="append",
+        default=[],
+        help="end at the event with this data, which is not printed; the stream is incomplete if it"
+        " never comes; may be given more than once; default: [DONE], if it comes",
+    )
     form = group.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="each event as a JSON object in a line")
     form.add_argument("--data", action="store_true", help="the data only")
@@ -168,6 +197,10 @@ def _value(text: str) -> str:
     if _NOT_IN_A_VALUE.search(text):
         raise argparse.ArgumentTypeError(f"a header cannot have this value: {text!r}")
     return text
+
+
+def _speed(text: str) -> float:
+    return float("inf") if text == "inf" else _positive(float)(text)
 
 
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:

@@ -1,18 +1,28 @@
-"""The command line: events as they arrive. ``sse-tail URL``, or ``python -m sse_tail URL``."""
+"""The command line: events as they arrive. ``sse-tail URL``, or ``python -m sse_tail URL``.
+
+Its plan: `main` turns errors into exit statuses. `_run` makes a stream of what the options ask for,
+live or replayed, and has it watched for the recording and the status line. `_print` prints it, up
+to its end. The rest is by subject: `_arguments`, `_request`, `_clients`, `_recording`, `_output`,
+`_terminal`, `_progress`.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Final
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Final
 
 from sse_proto import Action, IncompleteStream, Open, SSEError, Stop, Wait
 
 from . import demo
 from ._arguments import make_parser
 from ._clients import ConnectionFailed, load_client
+from ._observed import observed
 from ._output import Form
+from ._progress import Progress
+from ._recording import Recorder, RecordingError, replay
 from ._request import request_of
 from ._terminal import Console
 
@@ -21,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from sse_proto import ServerSentEvent
+
+    from ._observed import Observer
 
 __all__ = ["main"]
 
@@ -53,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not isinstance(error, BrokenPipeError):
             console.say(f"error: {error}")
             return _FAILED
-    except (ConnectionFailed, SSEError) as error:
+    except (ConnectionFailed, RecordingError, SSEError) as error:
         console.say(f"error: {error}")
         if isinstance(error, IncompleteStream):
             return _INCOMPLETE
@@ -62,33 +74,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(parser: ArgumentParser, options: Namespace, console: Console) -> None:
+    """Do what is asked for."""
+    if options.replay is not None:
+        _replay(parser, options, console)
+        return
     client = load_client(parser, options.client)
     # What its log says is on stderr already.
     logging.getLogger(client.adapter.__name__).addHandler(logging.NullHandler())
     if options.version:
         print(demo.versions(client))
-        return
-    if options.demo:
+    elif options.demo:
         with client.reported():
             demo.run(client, fast=options.fast)
-        return
-    request = request_of(parser, options, client.library)
-    request |= client.network(parser, options)
-    request["timeout"] = client.library.Timeout(_OPEN_TIMEOUT)
-    request["on_state"] = _reporter(console, verbose=options.verbose)
-    if options.verbose:
-        console.say("connecting")
-    with client.subscribe(request) as events:
-        _print(events, options, console)
+    else:
+        request = request_of(parser, options, client.library)
+        request |= client.network(parser, options)
+        request["timeout"] = client.library.Timeout(_OPEN_TIMEOUT)
+        request["on_state"] = _reporter(console, verbose=options.verbose)
+        with ExitStack() as stack:
+            observers: list[Observer] = []
+            if options.record is not None:
+                file = stack.enter_context(_opened(parser, "--record", options.record, "w"))
+                observers.append(Recorder(file, options.url))
+            if options.verbose:
+                console.say("connecting")
+            progress = _shown_progress(stack, console, observers)
+            request["decoder"] = observed(observers)
+            events = stack.enter_context(client.subscribe(request))
+            _print(events, options, console, progress)
 
 
-def _print(events: Iterable[ServerSentEvent], options: Namespace, console: Console) -> None:
+def _replay(parser: ArgumentParser, options: Namespace, console: Console) -> None:
+    if options.url is not None:
+        parser.error("--replay takes no URL")
+    with ExitStack() as stack:
+        lines = stack.enter_context(_opened(parser, "--replay", options.replay, "r"))
+        observers: list[Observer] = []
+        progress = _shown_progress(stack, console, observers)
+        events = replay(lines, options.speed, observed(observers))
+        _print(events, options, console, progress)
+
+
+def _opened(parser: ArgumentParser, option: str, path: str, mode: str) -> IO[str]:
+    try:
+        return open(path, mode, encoding="utf-8", newline="\n")  # on every system
+    except OSError as error:
+        parser.error(f"{option}: {error}")
+
+
+def _shown_progress(stack: ExitStack, console: Console, observers: list[Observer]) -> Progress:
+    """Return what counts events; it is shown, and counts bytes, where there is a status line."""
+    progress = Progress()
+    if console.has_status_line:
+        observers.append(progress)
+        stack.enter_context(console.status_line(progress.text))
+    return progress
+
+
+def _print(
+    events: Iterable[ServerSentEvent], options: Namespace, console: Console, progress: Progress
+) -> None:
     """Print the events that are asked for, until there are no more."""
     form = Form(options, console.encoding)
+    last_data = options.until or ["[DONE]"]
+    last_event_id = None
     printed = 0
     try:
         for event in events:
-            if event.data == "[DONE]":
+            progress.count_event()
+            last_event_id = event.id
+            if event.data in last_data:
                 break
             if options.event and event.event not in options.event:
                 continue
@@ -97,6 +152,9 @@ def _print(events: Iterable[ServerSentEvent], options: Namespace, console: Conso
                 printed += 1
             if printed == options.max_events:
                 break
+        else:
+            if options.until:
+                raise IncompleteStream(0, last_event_id)
     finally:
         console.write(form.rest())
         console.end_line()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gc
+import gzip
 import json
 import os
 import re
@@ -13,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
@@ -106,7 +108,7 @@ def tls_server(tls: TlsFiles) -> Iterator[RawServer]:
         yield server
 
 
-def run(*arguments: str, given: bytes = b"", **environment: str) -> Done:
+def run(*arguments: str, given: bytes = b"", environment: Mapping[str, str] | None = None) -> Done:
     """Run the command line in a process of its own, with this on its standard input."""
     done = subprocess.run(
         [*COMMAND, *arguments],
@@ -114,19 +116,20 @@ def run(*arguments: str, given: bytes = b"", **environment: str) -> Done:
         capture_output=True,
         timeout=TIMEOUT,
         check=False,
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode().replace("\r\n", "\n"))
 
 
 @contextmanager
 def running(
-    *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE
+    *arguments: str,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
 ) -> Generator[subprocess.Popen[bytes]]:
     """Run the command line in a process of its own; it is to be ended in the block."""
     command = [sys.executable, "-c", DEAF_NO_MORE, *arguments]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, bufsize=0, stdout=stdout, stderr=pipe) as process:
+    with subprocess.Popen(command, bufsize=0, stdout=stdout, stderr=stderr) as process:
         try:
             yield process
         finally:
@@ -334,8 +337,16 @@ HOSTILE_SHOWN: Final = "\\x1b]0;owned\\x07 \\x9b31m \\x08\\x7f é\ttab"
 
 
 @contextmanager
-def on_terminal(*arguments: str) -> Generator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """Run the command line on a pseudo-terminal; gives the other side of it."""
+def on_terminal(
+    *arguments: str, stdout: int | IO[bytes] | None = None, stderr: bool = False
+) -> Generator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """Run the command line on a pseudo-terminal; gives the other side of it.
+
+    Args:
+        arguments: Those of the command line.
+        stdout: Where it goes. Default: to the terminal.
+        stderr: Whether that goes to the terminal, too.
+    """
     import pty
     import termios
 
@@ -344,7 +355,8 @@ def on_terminal(*arguments: str) -> Generator[tuple[subprocess.Popen[bytes], IO[
     attributes[1] &= ~termios.OPOST  # LF stays LF
     termios.tcsetattr(theirs, termios.TCSANOW, attributes)
     with os.fdopen(ours, "rb", buffering=0) as screen, os.fdopen(theirs, "wb") as terminal:
-        with running(*arguments, stdout=terminal) as process:
+        errors = terminal if stderr else subprocess.PIPE
+        with running(*arguments, stdout=stdout or terminal, stderr=errors) as process:
             terminal.close()
             yield process, screen
 
@@ -420,7 +432,9 @@ def test_output_that_cannot_have_all_characters(
     server: RawServer, form: tuple[str, ...], printed: str, environment: dict[str, str]
 ) -> None:
     server.route("/", sends('data: [{"a": ["é\u2028\U0001f600"]}]\n\n'.encode()))
-    assert run("--no-reconnect", *form, server.url(), **environment) == Done(0, printed, "")
+    assert run("--no-reconnect", *form, server.url(), environment=environment) == Done(
+        0, printed, ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -619,6 +633,147 @@ def test_ipv6(tail: Tail) -> None:
         url = f"http://[::1]:{server.server_port}/"
         assert tail("--no-reconnect", "--data", url) == Done(0, "six\n", "")
         thread.join()
+
+
+# -- recordings ------------------------------------------------------------------------------------
+
+
+HEAD: Final = json.dumps({"format": "sse-recording", "version": 1})
+STREAM: Final = ("Content-Type", "text/event-stream")
+
+
+def recorded(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n")[:-1]]
+
+
+class TestRecordings:
+    def test_what_is_recorded(self, tail: Tail, server: RawServer, tmp_path: Path) -> None:
+        file = tmp_path / "x.jsonl"
+        server.route(
+            "/stream",
+            one_after_the_other(
+                breaks(b"retry: 10\nid: 1\ndata: a\xe2\x80\xa8 \xc3", b"\xa9\n\ndata: b"),
+                sends(b"id: 2\ndata: c\n\n"),
+            ),
+        )
+        url = server.url("/stream?key=secret").replace("://", "://user:password@")
+        done = tail("--record", str(file), "--data", "--max-events", "2", url)
+        assert done[:2] == (0, "a\u2028 é\nc\n")
+        head, *chunks = recorded(file)
+        assert head == {"format": "sse-recording", "version": 1, "url": server.url("/stream")}
+        assert b"".join(map(bytes_of, chunks)) == (
+            b"retry: 10\nid: 1\ndata: a\xe2\x80\xa8 \xc3\xa9\n\ndata: bid: 2\ndata: c\n\n"
+        )
+        connections = [chunk["connection"] for chunk in chunks]
+        assert set(connections) == {1, 2}
+        assert connections == sorted(connections, key=str)
+
+    def test_content_codings_are_undone(
+        self, tail: Tail, server: RawServer, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "x.jsonl"
+        body = gzip.compress(b"data: a\n\n")
+        server.route(
+            "/", lambda x: x.respond(200, [("Content-Encoding", "gzip"), STREAM], body=body)
+        )
+        assert tail("--record", str(file), "--no-reconnect", "--data", server.url()).out == "a\n"
+        assert b"".join(map(bytes_of, recorded(file)[1:])) == b"data: a\n\n"
+
+    def test_a_recording_is_whole_whatever_ends_it(self, server: RawServer, tmp_path: Path) -> None:
+        file = tmp_path / "x.jsonl"
+        server.route("/", sends_and_holds(b"data: a\n\n"))
+        with running("--record", str(file), "--data", server.url()) as process:
+            assert read_line(process.stdout) == "a"
+            process.kill()
+        assert [line.get("text") for line in recorded(file)] == [None, "data: a\n\n"]
+
+    def test_replay(self, tail: Tail, server: RawServer, tmp_path: Path) -> None:
+        file = tmp_path / "x.jsonl"
+
+        def slowly(exchange: Exchange) -> None:
+            exchange.start()
+            for part in (THREE[0], THREE[1][:7], THREE[1][7:], THREE[2]):
+                exchange.send(part)
+                time.sleep(0.1)
+
+        server.route("/", slowly)
+        live = tail("--record", str(file), "--no-reconnect", "--json", server.url())
+        started = time.monotonic()
+        assert tail("--replay", str(file), "--json") == live
+        in_real_time = time.monotonic() - started
+        assert in_real_time > 0.29
+        times = [chunk["time"] for chunk in recorded(file)[1:]]
+        assert isinstance(times[-1], float)
+        started = time.monotonic()
+        assert tail("--replay", str(file), "--json", "--speed", "2") == live
+        assert time.monotonic() - started > times[-1] / 2
+        started = time.monotonic()
+        assert tail("--replay", str(file), "--json", "--speed", "inf") == live
+        # The output's options hold.
+        assert tail("--replay", str(file), "--event", "news", "--data").out == '{"n": 3}\n'
+        assert tail("--replay", str(file), "--max-events", "1", "--data").out == '{"n": 1}\n'
+        assert tail("--replay", str(file), "--until", '{"n": 3}', "--data").status == 0
+
+    def test_connections_have_decoders_of_their_own(self, tail: Tail, tmp_path: Path) -> None:
+        file = tmp_path / "x.jsonl"
+        chunks = [(1, "id: 7\ndata: a\n\ndata: lost"), (2, "data: b\n\n"), (2, "data: c\n\n")]
+        write_recording(file, *({"connection": n, "time": 0, "text": text} for n, text in chunks))
+        done = tail("--replay", str(file))
+        assert done == Done(0, "id: 7\ndata: a\n\nid: 7\ndata: b\n\nid: 7\ndata: c\n\n", "")
+
+    def test_one_that_ends_inside_an_event(self, tail: Tail, tmp_path: Path) -> None:
+        file = tmp_path / "x.jsonl"
+        write_recording(file, {"connection": 1, "time": 0.0, "base64": "ZGF0YTogYQoKZGF0YTog"})
+        assert tail("--replay", str(file), "--data") == Done(
+            4,
+            "a\n",
+            "sse-tail: error: the stream ended inside an event, after 6 bytes of it\n",
+        )
+
+    def test_one_without_chunks(self, tail: Tail, tmp_path: Path) -> None:
+        file = tmp_path / "x.jsonl"
+        write_recording(file)
+        assert tail("--replay", str(file)) == Done(0, "", "")
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", "line 1 is not the head of a recording: ''"),
+            ("[]\n", "line 1 is not the head of a recording: '[]\\n'"),
+            (
+                '{"format": "sse-recording", "version": 2}\n',
+                "line 1 is not the head of a recording:",
+            ),
+            (f"{HEAD}\n{{", "line 2 is not a chunk of a recording: '{'"),
+            (f"{HEAD}\n{{}}", "line 2 is not a chunk of a recording: '{}'"),
+            (f'{HEAD}\n{{"connection": 1, "time": 0, "base64": "?"}}', "line 2 is not a chunk of"),
+            (f'{HEAD}\n{{"connection": 1, "time": "0", "text": ""}}', "line 2 is not a chunk of"),
+        ],
+    )
+    def test_what_is_not_a_recording(
+        self, tail: Tail, tmp_path: Path, text: str, message: str
+    ) -> None:
+        file = tmp_path / "x.jsonl"
+        file.write_text(text, "utf-8")
+        done = tail("--replay", str(file))
+        assert done[:2] == (1, "")
+        assert done.err.startswith(f"sse-tail: error: {message}")
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+    def test_a_full_disk(self, server: RawServer) -> None:
+        server.route("/", sends_and_holds(b"data: x\n\n"))
+        done = run("--record", "/dev/full", server.url())
+        assert done == Done(1, "", "sse-tail: error: [Errno 28] No space left on device\n")
+
+
+def bytes_of(chunk: dict[str, object]) -> bytes:
+    if "text" in chunk:
+        return str(chunk["text"]).encode()
+    return base64.b64decode(str(chunk["base64"]))
+
+
+def write_recording(file: Path, *chunks: dict[str, object]) -> None:
+    file.write_text("".join(f"{line}\n" for line in (HEAD, *map(json.dumps, chunks))), "utf-8")
 
 
 # -- clients ---------------------------------------------------------------------------------------
@@ -847,6 +1002,35 @@ def test_an_answer_that_does_not_come(
 # -- the end ---------------------------------------------------------------------------------------
 
 
+def test_until(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends_and_holds(*THREE, b"data: [DONE]\n\ndata: end\n\ndata: b\n\n"))
+    command = ["--data", server.url(), "--event", "news"]
+    assert tail(*command, "--until", "end") == Done(0, '{"n": 3}\n', "")
+    assert tail(*command, "--until", "two\nlines", "--until", "end") == Done(0, "", "")
+    server.wait_for_close(TIMEOUT)
+
+
+def test_a_stream_that_ends_before_until(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends(b"retry: 10\n", *THREE))
+    server.route("/again", one_after_the_other(sends(b"retry: 10\n" + THREE[0]), sends(THREE[1])))
+    incomplete = "sse-tail: error: the stream ended before its last event\n"
+    command = ["--data", "--until", "end"]
+    done = tail(*command, "--no-reconnect", "--event", "price", server.url())
+    assert done == Done(4, '{"n": 1}\n', incomplete)
+    assert tail(*command, "-d", "", server.url()).status == 4
+    # As many as are asked for are enough, and so is the end of a stream that comes later.
+    assert tail(*command, "--max-events", "3", server.url()).status == 0
+    assert tail("--until", "two\nlines", "--data", server.url("/again"))[:2] == (0, '{"n": 1}\n')
+    # The server has no more, says its 204.
+    assert tail(*command, server.url("/again")) == Done(4, "", incomplete)
+
+
+def test_done_is_not_needed(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends(b"data: a\n\n"))
+    assert tail("--no-reconnect", "--data", server.url()) == Done(0, "a\n", "")
+    assert tail("--no-reconnect", "--data", "--until", "[DONE]", server.url()).status == 4
+
+
 def test_done_ends_the_stream_and_closes_the_connection(tail: Tail, server: RawServer) -> None:
     server.route("/", sends_and_holds(b"data: a\n\ndata: [DONE]\n\ndata: b\n\n"))
     done = tail("-v", "--data", server.url())
@@ -937,6 +1121,12 @@ def test_a_redirect_to_nowhere(tail: Tail, server: RawServer, location: str) -> 
         (["--idle-timeout", "inf", "http://x"], "expected a number above 0, got 'inf'"),
         (["--max-events", "-1", "http://x"], "expected a number above 0, got '-1'"),
         (["--max-events", "1.5", "http://x"], "expected a number above 0, got '1.5'"),
+        (["--speed", "0", "--replay", "x"], "expected a number above 0, got '0'"),
+        (["--replay", "x", "http://x"], "--replay takes no URL"),
+        (["--replay", "/no/such"], "--replay: [Errno 2] No such file or directory: '/no/such'"),
+        (["--record", "/no/such/file", "http://x"], "--record: [Errno 2] No such file or direc"),
+        (["--record", "x", "--replay", "x"], "not allowed with argument"),
+        (["--client", "curl", "http://x"], "argument --client: invalid choice: 'curl'"),
         (["--colour", "http://x"], "unrecognized arguments: --colour"),
     ],
 )

@@ -1,0 +1,53 @@
+"""A decoder whose chunks others see, too: how a program gets at the bytes of a subscription."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from sse_proto import SSEDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sse_proto import DecoderFactory, ServerSentEvent
+
+__all__ = ["Observer", "observed"]
+
+
+class Observer(Protocol):
+    """Sees the chunks of a stream."""
+
+    def connected(self) -> None:
+        """Another connection is open: what follows is its body."""
+
+    def received(self, chunk: bytes) -> None:
+        """A chunk has come, without its content coding; the decoder is next."""
+
+
+def observed(observers: Sequence[Observer]) -> DecoderFactory:
+    """Return what makes the decoders of a subscription, so that observers see its chunks."""
+
+    def make(*, last_event_id: str | None) -> SSEDecoder:
+        for observer in observers:
+            observer.connected()
+        decoder = SSEDecoder(last_event_id=last_event_id)
+        # It is one by its shape: the decoder in C has no subclasses.
+        return cast("SSEDecoder", _ObservedDecoder(decoder, observers)) if observers else decoder
+
+    return make
+
+
+class _ObservedDecoder:
+    """As much of an `SSEDecoder` as a subscription uses."""
+
+    def __init__(self, decoder: SSEDecoder, observers: Sequence[Observer]) -> None:
+        self._decoder = decoder
+        self._observers = observers
+
+    def feed(self, chunk: bytes, /) -> list[ServerSentEvent]:
+        for observer in self._observers:
+            observer.received(chunk)
+        return self._decoder.feed(chunk)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder, name)
