@@ -10,7 +10,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --editable
 # More workers than processors, since most tests wait for a server. A file stays with one worker.
 PYTEST := pytest -q -n 4 --dist loadfile
 
-.PHONY: help demo test docs lint types tests bench fuzz oracle soak sanitize fmt clean
+.PHONY: help demo test docs lint types tests bench fuzz oracle matrix mutants soak
+.PHONY: sanitize fmt clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
@@ -80,6 +81,16 @@ fuzz: $(VENV)/.dev ## C against Python against the standard, for FUZZ_SECONDS
 
 oracle: $(VENV)/.dev ## a browser and Node beside the decoder (needs chromium, node, npm)
 	$(BIN)/python -m tests.oracle --npm $(VENV)/oracle
+
+# What is not there is left out: Node and npm, a C compiler, Chromium.
+matrix: $(VENV)/.bench ## sse-conformance against every parser there is
+	@mkdir -p $(VENV)/npm
+	cp examples/conformance/package.json $(VENV)/npm
+	npm install --no-package-lock --no-audit --no-fund --loglevel=error --prefix $(VENV)/npm
+	$(BIN)/python -m examples.conformance.matrix --npm $(VENV)/npm
+
+mutants: $(VENV)/.dev ## whether the suite finds a hundred changed decoders out
+	$(BIN)/python -m tests.mutants
 
 soak: $(VENV)/.dev ## sync and async subscriptions under faults, for SOAK_MINUTES
 	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)

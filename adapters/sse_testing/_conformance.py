@@ -1,6 +1,7 @@
 """The suite for anybody's parser: all vectors in several chunkings, then random streams for a time.
 
-`run_conformance` asks a driver, and returns a `ConformanceReport`: the command ``sse-conformance`` prints it.
+`run_conformance` asks a driver, and returns a `ConformanceReport`, which the command
+``sse-conformance`` prints.
 """
 
 from __future__ import annotations

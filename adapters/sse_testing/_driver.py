@@ -182,23 +182,23 @@ class Driver:
 
     def _silence(self, process: _Process) -> Fault:
         """Make out why nothing comes."""
-        process.write(None)
         late = False
-        try:
-            late = process.read(_PARTING) not in (None, b"")
-        except queue.Empty:
-            pass
-        self.close()
         if not self._answered:
-            if late:
-                raise ConformanceError(
-                    "the driver answers only when its input has ended: it has to flush its output "
-                    "after each line"
-                )
+            process.write(None)
+            try:
+                late = process.read(_PARTING) is not None
+            except queue.Empty:
+                pass
+        self.close()
+        if late:
             raise ConformanceError(
-                f"the driver has not answered anything in {self._timeout:g} s{process.last_words()}"
+                "the driver answers only when its input has ended: it has to flush its output "
+                "after each line"
             )
-        return Fault(f"no answer in {self._timeout:g} s", "silence")
+        silence = f"no answer in {self._timeout:g} s"
+        if not self._answered:
+            raise ConformanceError(f"{silence}, nor before{process.last_words()}")
+        return Fault(silence, "silence")
 
     def _read(self, line: bytes, asked: dict[int, int]) -> tuple[int | None, Reply]:
         """Return the number of the request that a line answers, ``None`` if it answers none."""

@@ -29,7 +29,8 @@ class Misreading(NamedTuple):
 
 
 MISREADINGS: Final = [
-    # where the stream is cut
+    # where the stream ends, or is cut
+    Misreading("finish-line", "end-of-file", "processes a line that the stream ends within"),
     Misreading("crlf-cut", "line-end", "takes CR and LF in two chunks for the ends of two lines"),
     Misreading("chunk-utf8", "utf8-decode", "decodes each chunk by itself, and breaks characters"),
     Misreading("chunk-lines", "line-end", "ends a line where a chunk ends"),
@@ -83,7 +84,6 @@ MISREADINGS: Final = [
     Misreading("dispatch-named", "dispatch-empty", "dispatches blocks with a type and no data"),
     Misreading("dispatch-all", "dispatch-empty", "dispatches blocks without data"),
     Misreading("dispatch-at-end", "end-of-file", "dispatches an unfinished event at the end"),
-    Misreading("finish-line", "end-of-file", "processes a line that the stream ends within"),
     Misreading("id-at-end", "end-of-file", "takes over the ID of an unfinished block"),
 ]
 

@@ -1,7 +1,7 @@
 """A driver for a browser's own `EventSource`: ``python -m examples.conformance.browser``.
 
-Needs Chromium. Each case is a connection, and a reconnection, so the browser is asked all cases of a
-batch at once, by `tests.oracle`: give it many, with ``--at-once 5000 --timeout 600 --seconds 0``.
+Needs Chromium. Each case is a connection, and a reconnection, so the browser is asked all cases of
+a batch at once, by `tests.oracle`: give it many, with ``--at-once 5000 --timeout 600 --seconds 0``.
 """
 
 from __future__ import annotations

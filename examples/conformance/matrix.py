@@ -1,6 +1,7 @@
 """Ask every parser there is: ``python -m examples.conformance.matrix --npm FOLDER``.
 
-Writes the tables of ``docs/explanation/matrix.md``. What is not installed is left out, with a notice.
+Writes the tables of ``docs/explanation/matrix.md``. What is not installed is left out, with a
+notice.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sse_testing import (
     ConformanceError,
     ConformanceReport,
     Failure,
+    FamilyCount,
     run_conformance,
     vectors,
 )
@@ -99,7 +101,7 @@ def _lines(reports: Sequence[ConformanceReport]) -> Iterator[str]:
             f"{report.name} {report.version}",
             f"**{100 * (1 - sum(failed) / len(decided)):.1f} %**",
             *(str(number) if number else "" for number in failed),
-            f"{100 * random.failed / random.vectors:.1f} %" if random else "not asked",
+            _share(random),
         ]
         yield _row(cells)
     for report in reports:
@@ -133,6 +135,12 @@ def _faults(report: ConformanceReport) -> Iterator[str]:
                 f"{rule}{what}",
             ]
         )
+
+
+def _share(random: FamilyCount | None) -> str:
+    if random is None:
+        return "not asked"
+    return f"{100 * random.failed / random.vectors:.1f} %" if random.failed else ""
 
 
 def _length(failure: Failure) -> int:

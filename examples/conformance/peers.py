@@ -1,6 +1,7 @@
 """A driver for other people's decoders in Python: ``python -m examples.conformance.peers NAME``.
 
-Each is fed as its users feed it. From the root of a checkout: most of them stand in `benchmarks.peers`.
+Each is fed as its users feed it. From the root of a checkout, since most of them stand in
+`benchmarks.peers`.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ async def _aiohttp_events(chunks: Iterable[bytes]) -> list[Any]:
         pass
 
     class Source(client.EventSource):  # type: ignore[misc]  # of a module that may be missing
-        async def connect(self, retry: int = 0) -> None:
+        async def connect(self, retry: int = 0) -> None:  # noqa: ARG002  # as it is called
             raise Over  # the stream has ended: it would connect again
 
     response: Any = Response()

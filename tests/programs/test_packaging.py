@@ -33,7 +33,7 @@ MODULES: Final = {
     f"{name}/{path.relative_to(ROOT / folder).as_posix()}"
     for name, folder in PACKAGES.items()
     for path in (ROOT / folder).rglob("*")
-    if path.suffix in (".py", ".pyi", ".typed")
+    if path.suffix in (".py", ".pyi", ".typed") or path.parent.name == "vectors"
 }
 
 # Exits with 0 when a second event, which the server sends only after the first one was seen, has
@@ -143,7 +143,15 @@ def test_the_wheel_is_complete(distributions: Distributions) -> None:
         "sse_tail/__main__.py",
     } <= names
     scripts = distributions.text_in_wheel(".dist-info/entry_points.txt")
-    assert scripts.split() == ["[console_scripts]", "sse-tail", "=", "sse_tail:main"]
+    assert scripts.split("\n") == [
+        "[console_scripts]",
+        "sse-conformance = sse_testing._cli:main",
+        "sse-tail = sse_tail:main",
+        "",
+        "[pytest11]",
+        "sse_testing = sse_testing._plugin",
+        "",
+    ]
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     metadata_text = distributions.text_in_wheel(".dist-info/METADATA")
     assert "License-Expression: MIT" in metadata_text

@@ -1,0 +1,37 @@
+"""A driver for a decoder that is given as source: ``python driver.py FILE``.
+
+It imports as little as it can, since it starts a hundred times.
+"""
+
+import base64
+import json
+import sys
+
+
+def main(path: str) -> None:
+    """Answer each line of standard input."""
+    namespace: dict[str, object] = {"__name__": "mutant"}
+    with open(path, encoding="utf-8") as file:
+        exec(compile(file.read(), path, "exec"), namespace)
+    # The decoders leave it to Python how long a number may be.
+    if hasattr(sys, "set_int_max_str_digits"):
+        sys.set_int_max_str_digits(0)
+    decode = namespace.get("decode")
+    reference = namespace.get("reference")
+    for line in sys.stdin:
+        request = json.loads(line)
+        chunks = [base64.b64decode(chunk) for chunk in request["chunks"]]
+        answer: dict[str, object] = {"id": request["id"]}
+        try:
+            outcome = decode(chunks) if callable(decode) else reference(b"".join(chunks))  # type: ignore[operator]  # one is there
+            events, last_event_id, retry = outcome
+            answer["events"] = [list(event) for event in events]
+            answer["last_event_id"] = last_event_id
+            answer["retry"] = retry
+        except Exception as error:  # a mutant raises what it likes
+            answer["error"] = repr(error)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
