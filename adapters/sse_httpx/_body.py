@@ -233,7 +233,7 @@ class AsyncBody(_HttpxBody[R]):
 
     def _generate(self, seconds: float | None) -> AsyncIterator[bytes]:
         if (content := self._content()) is not None:
-            return _already_read(content)
+            return _AlreadyRead(content)
         self._set_timeout(seconds)
         return self.response.aiter_raw()
 
@@ -270,8 +270,22 @@ class AsyncBody(_HttpxBody[R]):
             pass
 
 
-async def _already_read(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+class _AlreadyRead:
+    """The chunks of a body that is there. No generator, which trio wants to see closed."""
+
+    def __init__(self, content: bytes) -> None:
+        self._chunks = iter((content,))
+
+    def __aiter__(self) -> _AlreadyRead:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for chunk in self._chunks:
+            return chunk
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Nothing: there is no connection."""
 
 
 def _request_of(response: Response) -> Any:

@@ -404,7 +404,7 @@ def test_redirect_that_leads_nowhere_is_an_error(
     [
         ("ftp://example.com/", httpxr.UnsupportedProtocol, "neither http nor https"),
         ("http://[::1", httpxr.UnsupportedProtocol, r"redirect to 'http://\[::1': "),
-        ("http://127.0.0.1:99999/", httpxr.LocalProtocolError, "httpxr cannot send this request"),
+        ("http://127.0.0.1:99999/", httpxr.LocalProtocolError, "httpxr cannot follow the redirect"),
     ],
 )
 def test_redirect_to_what_is_no_address_is_an_error(

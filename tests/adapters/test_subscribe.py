@@ -526,7 +526,7 @@ def test_these_errors_are_raised_at_once(
     assert actions[-1].error is error
     assert len(actions) == 1
     if call.get("headers") == {"X Own": "a"}:
-        assert str(error) == "httpxr cannot send this request, or follow its redirect: builder error"
+        assert str(error) == "httpxr cannot send this request: builder error"
     elif kind is httpxr.LocalProtocolError:
         assert str(error) == "the header x-own has a control character"
 
