@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final, overload
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, final
 
 from ._errors import UnknownEvent
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SKIP", "Skip", "attach_event", "by_event", "failed_event"]
 
-T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 # Bytes of data in a note: what fits on a line or two.
@@ -53,30 +52,15 @@ class by_event(Generic[T_co]):
 
     __slots__ = ("default", "parsers")
 
-    default: Callable[[bytes], Any] | Skip | None
-    parsers: dict[str, Callable[[bytes], Any]]
-
-    @overload
-    def __init__(
-        self, parsers: Mapping[str, Callable[[bytes], T_co]], default: None = None
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: by_event[T | Skip], parsers: Mapping[str, Callable[[bytes], T]], default: Skip
-    ) -> None: ...
-    @overload
-    def __init__(
-        self, parsers: Mapping[str, Callable[[bytes], T_co]], default: Callable[[bytes], T_co]
-    ) -> None: ...
     def __init__(
         self,
-        parsers: Mapping[str, Callable[[bytes], Any]],
-        default: Callable[[bytes], Any] | Skip | None = None,
+        parsers: Mapping[str, Callable[[bytes], T_co]],
+        default: Callable[[bytes], T_co] | Skip | None = None,
     ) -> None:
-        self.parsers = dict(parsers)
-        self.default = default
+        self.parsers: Final = dict(parsers)
+        self.default: Final = default
 
-    def __call__(self, event: str, data: bytes, /) -> T_co:
+    def __call__(self, event: str, data: bytes, /) -> T_co | Skip:
         """Parse the data of an event of this type.
 
         Raises:
@@ -87,8 +71,7 @@ class by_event(Generic[T_co]):
         parser = self.parsers.get(event, self.default)
         if parser is None:
             raise UnknownEvent(event)
-        value: Any = SKIP if isinstance(parser, Skip) else parser(data)
-        return value  # type: ignore[no-any-return]  # of the type that the constructor has checked
+        return parser if isinstance(parser, Skip) else parser(data)
 
 
 def failed_event(error: BaseException) -> ParsedEvent[bytes] | None:

@@ -280,16 +280,28 @@ async def take_async(chunks: list[bytes], **options: Any) -> tuple[list[Any], Ba
             async for event in aiter_events(Source(chunks), **options):
                 events.append(event)  # noqa: PERF401  # some must be kept when it raises
         else:
-            async for event in aiter_parsed(Source(chunks), parse, **options):
-                events.append(event)  # noqa: PERF401  # some must be kept when it raises
+            async for parsed in aiter_parsed(Source(chunks), parse, **options):
+                events.append(parsed)  # noqa: PERF401  # some must be kept when it raises
     except Exception as error:
         return events, error
     return events, None
 
 
+def text(_: str, data: bytes) -> str:
+    return data.decode()
+
+
+def number(_: str, data: bytes) -> int:
+    return int(data)
+
+
+def is_end(event: ServerSentEvent) -> bool:
+    return event.data == "[DONE]"
+
+
 both: Final = pytest.mark.parametrize("take", [take_sync, take_async])
 parsed_or_not: Final = pytest.mark.parametrize(
-    "options", [{}, {"parse": lambda _, data: data.decode()}], ids=["text", "parsed"]
+    "options", [{}, {"parse": text}], ids=["text", "parsed"]
 )
 
 CHAT: Final = b"id: 1\ndata: a\n\n: ping\n\nid: 2\ndata: b\n\nid: 3\ndata: [DONE]\n\ndata: more\n\n"
@@ -325,7 +337,7 @@ async def test_is_last_hands_its_event_out(
 @parsed_or_not
 @pytest.mark.parametrize(
     "end",
-    [{"until": "[DONE]"}, {"is_last": lambda event: event.data == "[DONE]"}],
+    [{"until": "[DONE]"}, {"is_last": is_end}],
     ids=["until", "is_last"],
 )
 async def test_cut_at_every_byte(take: Take, options: dict[str, Any], end: dict[str, Any]) -> None:
@@ -389,12 +401,15 @@ async def test_what_follows_the_end_is_not_parsed(take: Take) -> None:
         parsed.append(data)
         return int(data)
 
+    def is_one(event: ParsedEvent[int]) -> bool:
+        return event.data == 1
+
     parsed: list[bytes] = []
     chunks = [b"data: 1\n\ndata: [DONE]\n\ndata: no number\n\ndata: [DONE]\n\n"]
     events, error = await take(chunks, parse=parse, until="[DONE]")
     assert ([event.data for event in events], error) == ([1], None)
     assert parsed == [b"1"]
-    events, error = await take(chunks, parse=parse, is_last=lambda event: event.data == 1)
+    events, error = await take(chunks, parse=parse, is_last=is_one)
     assert ([event.data for event in events], error) == ([1], None)
 
 
@@ -412,7 +427,10 @@ async def test_event_too_large_goes_before_incomplete(
 @both
 @parsed_or_not
 async def test_what_is_last_raises_goes_through(take: Take, options: dict[str, Any]) -> None:
-    events, error = await take([CHAT], is_last=lambda event: 1 / (event.data != "b") > 1, **options)
+    def is_last(event: ServerSentEvent) -> bool:
+        return 1 / (event.data != "b") > 1
+
+    events, error = await take([CHAT], is_last=is_last, **options)
     assert [event.data for event in events] == ["a"]
     assert type(error) is ZeroDivisionError
 
@@ -422,7 +440,10 @@ async def test_what_is_last_raises_goes_through(take: Take, options: dict[str, A
 
 @both
 async def test_parsed_events_of_all_chunks(take: Take) -> None:
-    events, error = await take(CHUNKS, parse=lambda event, data: (event, data))
+    def pair(event: str, data: bytes) -> tuple[str, bytes]:
+        return event, data
+
+    events, error = await take(CHUNKS, parse=pair)
     assert error is None
     assert events == [("message", ("message", data), "1", None) for data in (b"a", b"b", b"c")]
     assert [type(event) for event in events] == [ParsedEvent] * 3
@@ -433,18 +454,18 @@ async def test_what_a_parser_raises_comes_after_the_events_before(
     take: Take, decoder: SSEDecoder
 ) -> None:
     chunks = [b"data: 1\n\nid: 7\ndata: x\n\ndata: 2\n\n", b"data: 3\n\n"]
-    events, error = await take(chunks, parse=lambda _, data: int(data), decoder=decoder)
+    events, error = await take(chunks, parse=number, decoder=decoder)
     assert [event.data for event in events] == [1]
     assert type(error) is ValueError
     assert failed_event(error) == ("message", b"x", "7", None)
     # The rest of the chunk is still there.
-    assert decoder.feed_parsed(b"data: 4\n\n", lambda _, data: int(data)) == [
+    assert decoder.feed_parsed(b"data: 4\n\n", number) == [
         ("message", 2, "7", None),
         ("message", 4, "7", None),
     ]
 
 
 def test_parsed_events_by_type() -> None:
-    parse = by_event({"n": int, "s": bytes.decode}, default=SKIP)
+    parse = by_event[int | str]({"n": int, "s": bytes.decode}, default=SKIP)
     chunks = [b"event: n\ndata: 1\n\nevent: s\ndata: a\n\ndata: ?\n\n"]
     assert [event.data for event in iter_parsed(chunks, parse)] == [1, "a"]
