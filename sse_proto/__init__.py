@@ -15,7 +15,7 @@ from ._errors import (
 from ._events import ParsedEvent, RawEvent, ServerSentEvent
 from ._implementation import IMPLEMENTATION, SSEDecoder
 from ._iterate import Until, aiter_events, aiter_parsed, iter_events, iter_parsed
-from ._parsing import SKIP, Skip, by_event, failed_event
+from ._parsing import SkipEvent, by_event, failed_event
 from ._policy import ReconnectPolicy
 from ._protocol import DecoderFactory, EventSourceProtocol
 from ._response import HeaderTypes, media_type, why_no_event_stream
@@ -23,7 +23,6 @@ from ._silence import Silence, TimeLimit
 
 __all__ = [
     "IMPLEMENTATION",
-    "SKIP",
     "Action",
     "BytesLike",
     "DecoderFactory",
@@ -46,7 +45,7 @@ __all__ = [
     "SSEError",
     "ServerSentEvent",
     "Silence",
-    "Skip",
+    "SkipEvent",
     "Stop",
     "TimeLimit",
     "UnknownEvent",

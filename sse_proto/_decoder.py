@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, fina
 
 from ._errors import EventTooLarge
 from ._events import ParsedEvent, RawEvent, ServerSentEvent
-from ._parsing import SKIP, Skip, attach_event
+from ._parsing import SkipEvent, attach_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -296,7 +296,7 @@ class SSEDecoder:
         return self._finish(self._take(chunk, RawEvent))
 
     def feed_parsed(
-        self, chunk: BytesLike, parse: Callable[[str, bytes], T | Skip], /
+        self, chunk: BytesLike, parse: Callable[[str, bytes], T], /
     ) -> list[ParsedEvent[T]]:
         """Decode one chunk as `feed` does, and parse the data of each event, from its bytes.
 
@@ -304,7 +304,8 @@ class SSEDecoder:
             chunk: As for `feed`.
             parse: Called with the event type and the data of each event, in order; the data as
                 it was sent, also where it is not UTF-8. See `by_event`, which makes one of several
-                parsers that take the data alone. An event for which it returns `SKIP` is left out.
+                parsers that take the data alone. An event for which it raises `SkipEvent` is left
+                out.
 
         Returns:
             Events that this chunk completed, their ``data`` being what ``parse`` returned.
@@ -335,8 +336,9 @@ class SSEDecoder:
         self._running = True
         try:
             for event in events[done:]:
-                value = parse(event.event, event.data)
-                if value is SKIP:
+                try:
+                    value = parse(event.event, event.data)
+                except SkipEvent:
                     del events[done]
                 else:
                     events[done] = ParsedEvent(event.event, value, event.id, event.retry)

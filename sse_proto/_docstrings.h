@@ -107,7 +107,8 @@
     "    chunk: As for `feed`.\n" \
     "    parse: Called with the event type and the data of each event, in order; the data as\n" \
     "        it was sent, also where it is not UTF-8. See `by_event`, which makes one of several\n" \
-    "        parsers that take the data alone. An event for which it returns `SKIP` is left out.\n" \
+    "        parsers that take the data alone. An event for which it raises `SkipEvent` is left\n" \
+    "        out.\n" \
     "\n" \
     "Returns:\n" \
     "    Events that this chunk completed, their ``data`` being what ``parse`` returned.\n" \

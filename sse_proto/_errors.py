@@ -66,7 +66,7 @@ class UnknownEvent(SSEError):
 
     def __str__(self) -> str:
         shown = repr(self.event[:100]) + ("..." if len(self.event) > 100 else "")
-        return f"there is no parser for events of type {shown}, and no default"
+        return f"there is no parser for events of type {shown}"
 
 
 class ResponseRejected(SSEError):

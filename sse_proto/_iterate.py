@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast, final
 from ._ending import Ending
 from ._errors import IncompleteStream
 from ._implementation import SSEDecoder
-from ._parsing import SKIP
+from ._parsing import SkipEvent
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from ._decoder import BytesLike
     from ._events import ParsedEvent, ServerSentEvent
-    from ._parsing import Skip
 
 __all__ = ["Until", "aiter_events", "aiter_parsed", "iter_events", "iter_parsed"]
 
@@ -109,7 +108,7 @@ async def aiter_events(
 
 def iter_parsed(
     chunks: Iterable[BytesLike],
-    parse: Callable[[str, bytes], T | Skip],
+    parse: Callable[[str, bytes], T],
     *,
     decoder: SSEDecoder | None = None,
     until: Until = None,
@@ -150,7 +149,7 @@ def iter_parsed(
 
 async def aiter_parsed(
     chunks: AsyncIterable[BytesLike],
-    parse: Callable[[str, bytes], T | Skip],
+    parse: Callable[[str, bytes], T],
     *,
     decoder: SSEDecoder | None = None,
     until: Until = None,
@@ -182,9 +181,7 @@ class _End:
 _END: Final = _End()
 
 
-def _parse_until(
-    until: Until, parse: Callable[[str, bytes], T | Skip]
-) -> Callable[[str, bytes], T | Skip]:
+def _parse_until(until: Until, parse: Callable[[str, bytes], T]) -> Callable[[str, bytes], T]:
     """Return a parser that makes `_END` of what ends the stream, and leaves out what follows."""
     ends = frozenset([until] if isinstance(until, str) else until or ())
     if not ends:
@@ -192,10 +189,10 @@ def _parse_until(
     ends_as_bytes = frozenset(end.encode("utf-8", "surrogatepass") for end in ends)
     is_over = False
 
-    def parse_up_to_end(event: str, data: bytes) -> T | Skip:
+    def parse_up_to_end(event: str, data: bytes) -> T:
         nonlocal is_over
         if is_over:
-            return SKIP
+            raise SkipEvent
         if data in ends_as_bytes:
             is_over = True
             return cast("T", _END)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, final
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar, final
 
 from ._errors import UnknownEvent
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
     from ._events import ParsedEvent
 
-__all__ = ["SKIP", "Skip", "attach_event", "by_event", "failed_event"]
+__all__ = ["SkipEvent", "attach_event", "by_event", "failed_event"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -21,15 +20,8 @@ T_co = TypeVar("T_co", covariant=True)
 _SHOWN: Final = 200
 
 
-@final
-class Skip(Enum):
-    """The type of `SKIP`."""
-
-    SKIP = "SKIP"
-
-
-SKIP: Final = Skip.SKIP
-"""What a parser returns for an event that is to be left out."""
+class SkipEvent(Exception):
+    """Raised by a parser for an event that is to be left out. It reaches nobody."""
 
 
 @final
@@ -43,8 +35,8 @@ class by_event(Generic[T_co]):
         parsers: By event type, which is ``"message"`` where the stream names none. Each takes the
             data as bytes, as ``msgspec.json.Decoder(X).decode``, ``TypeAdapter(X).validate_json``
             and ``json.loads`` do.
-        default: For all other types: a parser, or `SKIP`, to leave these events out. Without it
-            they raise `UnknownEvent`.
+        default: For all other types: a parser; or ``"skip"``, to leave these events out; or
+            ``"error"``, to raise `UnknownEvent`.
 
     Where the values are of several types, mypy has to be told so: ``by_event[A | B]({...})``.
     Pyright finds out by itself.
@@ -55,23 +47,23 @@ class by_event(Generic[T_co]):
     def __init__(
         self,
         parsers: Mapping[str, Callable[[bytes], T_co]],
-        default: Callable[[bytes], T_co] | Skip | None = None,
+        default: Callable[[bytes], T_co] | Literal["skip", "error"] = "error",
     ) -> None:
         self.parsers: Final = dict(parsers)
         self.default: Final = default
 
-    def __call__(self, event: str, data: bytes, /) -> T_co | Skip:
+    def __call__(self, event: str, data: bytes, /) -> T_co:
         """Parse the data of an event of this type.
 
         Raises:
-            UnknownEvent: There is no parser for this type, and no ``default``.
+            UnknownEvent, SkipEvent: There is no parser for this type; as ``default`` says.
 
         Also what the parser raises.
         """
         parser = self.parsers.get(event, self.default)
-        if parser is None:
-            raise UnknownEvent(event)
-        return parser if isinstance(parser, Skip) else parser(data)
+        if isinstance(parser, str):
+            raise SkipEvent if parser == "skip" else UnknownEvent(event)
+        return parser(data)
 
 
 def failed_event(error: BaseException) -> ParsedEvent[bytes] | None:

@@ -79,7 +79,7 @@ typedef struct {
     PyTypeObject *classes[KINDS]; /* ServerSentEvent, RawEvent, ParsedEvent */
     PyObject *too_large_class;    /* EventTooLarge */
     PyTypeObject *by_event_class; /* by_event */
-    PyObject *skip;               /* SKIP */
+    PyObject *skip_class;         /* SkipEvent */
     PyObject *attach_event;       /* the function */
     PyObject *message;            /* "message", interned */
 } ModuleState;
@@ -665,7 +665,7 @@ feed_any(Decoder *self, PyObject *object, Kind kind)
 typedef struct {
     PyObject *parse;
     PyObject *parsers; /* a dict; NULL: call `parse` */
-    PyObject *fallback; /* NULL: call `parse`, which raises UnknownEvent */
+    PyObject *fallback; /* NULL: call `parse`, which raises what is to be raised */
 } Parser;
 
 static int
@@ -683,7 +683,7 @@ get_parser(Decoder *self, PyObject *parse, Parser *parser)
     if (!PyDict_CheckExact(parser->parsers)) {
         Py_CLEAR(parser->parsers);
     }
-    if (parser->fallback == Py_None) {
+    if (PyUnicode_Check(parser->fallback)) { /* "skip" or "error" */
         Py_CLEAR(parser->fallback);
     }
     return 0;
@@ -691,7 +691,7 @@ get_parser(Decoder *self, PyObject *parse, Parser *parser)
 
 /* Return the value of an event, as a new reference. */
 static PyObject *
-parse_event(Decoder *self, const Parser *parser, PyObject *event)
+parse_event(const Parser *parser, PyObject *event)
 {
     PyObject *type = PyTuple_GET_ITEM(event, 0);
     PyObject *data = PyTuple_GET_ITEM(event, 1);
@@ -702,9 +702,6 @@ parse_event(Decoder *self, const Parser *parser, PyObject *event)
                 return NULL;
             }
             function = parser->fallback;
-        }
-        if (function == self->module.skip) {
-            return Py_NewRef(function);
         }
         if (function != NULL) {
             Py_INCREF(function); /* the dict may let go of it */
@@ -740,6 +737,18 @@ raise_deferred_error(Decoder *self)
     Py_DECREF(error);
 }
 
+/* Put the value in the place of the data. Steals the reference to it. */
+static void
+set_value(PyObject *event, PyObject *value)
+{
+    PyObject *data = PyTuple_GET_ITEM(event, 1);
+    PyTuple_SET_ITEM(event, 1, value);
+    Py_DECREF(data);
+    if (PyObject_IS_GC(value) && !PyObject_GC_IsTracked(event)) {
+        PyObject_GC_Track(event);
+    }
+}
+
 /* Parse the events that are not parsed yet, in place: `parsed` goes up to the first that failed, and
  * `events` loses those that are skipped. Returns -1 with the exception of the parser, else 0. */
 static int
@@ -750,29 +759,24 @@ parse_events(Decoder *self, const Parser *parser, PyObject *events)
     int result = 0;
     while (result == 0 && next < count) {
         PyObject *event = PyList_GET_ITEM(events, next); /* nobody else has the list */
-        PyObject *value = parse_event(self, parser, event);
-        if (value == NULL) {
-            result = -1;
-            if (!PyErr_ExceptionMatches(PyExc_Exception)) {
-                break;
-            }
-            attach(self, event);
-        }
-        else if (value != self->module.skip) {
-            PyObject *data = PyTuple_GET_ITEM(event, 1);
-            PyTuple_SET_ITEM(event, 1, value);
-            Py_DECREF(data);
-            if (PyObject_IS_GC(value) && !PyObject_GC_IsTracked(event)) {
-                PyObject_GC_Track(event);
-            }
+        PyObject *value = parse_event(parser, event);
+        if (value != NULL) {
+            set_value(event, value);
             /* Close the gap of those that were skipped. */
             PyObject *skipped = PyList_GET_ITEM(events, self->parsed);
             PyList_SET_ITEM(events, self->parsed, event);
             PyList_SET_ITEM(events, next, skipped);
             self->parsed++;
         }
+        else if (PyErr_ExceptionMatches(self->module.skip_class)) {
+            PyErr_Clear();
+        }
         else {
-            Py_DECREF(value);
+            result = -1;
+            if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+                break;
+            }
+            attach(self, event);
         }
         next++;
     }
@@ -936,16 +940,6 @@ get_last_event_id(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-get_unfinished(PyObject *self, void *Py_UNUSED(closure))
-{
-    size_t size;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    size = sse_unfinished(&((Decoder *)self)->machine);
-    Py_END_CRITICAL_SECTION();
-    return PyLong_FromSize_t(size);
-}
-
-static PyObject *
 get_reconnection_time(PyObject *self, void *Py_UNUSED(closure))
 {
     PyObject *value;
@@ -971,7 +965,6 @@ static PyGetSetDef decoder_attributes[] = {
     {"last_event_id", get_last_event_id, NULL, LAST_EVENT_ID_DOC, NULL},
     {"unfinished", get_unfinished, NULL, UNFINISHED_DOC, NULL},
     {"reconnection_time", get_reconnection_time, NULL, RECONNECTION_TIME_DOC, NULL},
-    {"unfinished", get_unfinished, NULL, UNFINISHED_DOC, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -983,7 +976,7 @@ visit_module_state(ModuleState *state, visitproc visit, void *arg)
     }
     Py_VISIT(state->too_large_class);
     Py_VISIT(state->by_event_class);
-    Py_VISIT(state->skip);
+    Py_VISIT(state->skip_class);
     Py_VISIT(state->attach_event);
     Py_VISIT(state->message);
     return 0;
@@ -997,7 +990,7 @@ clear_module_state(ModuleState *state)
     }
     Py_CLEAR(state->too_large_class);
     Py_CLEAR(state->by_event_class);
-    Py_CLEAR(state->skip);
+    Py_CLEAR(state->skip_class);
     Py_CLEAR(state->attach_event);
     Py_CLEAR(state->message);
 }
@@ -1011,7 +1004,7 @@ copy_module_state(ModuleState *copy, const ModuleState *state)
     }
     Py_INCREF(copy->too_large_class);
     Py_INCREF(copy->by_event_class);
-    Py_INCREF(copy->skip);
+    Py_INCREF(copy->skip_class);
     Py_INCREF(copy->attach_event);
     Py_INCREF(copy->message);
 }
@@ -1231,8 +1224,8 @@ module_exec(PyObject *module)
     if (state->by_event_class == NULL) {
         return -1;
     }
-    state->skip = import_name("sse_proto._parsing", "SKIP");
-    if (state->skip == NULL) {
+    state->skip_class = (PyObject *)import_class("sse_proto._parsing", "SkipEvent");
+    if (state->skip_class == NULL) {
         return -1;
     }
     state->attach_event = import_name("sse_proto._parsing", "attach_event");

@@ -5,7 +5,6 @@ from typing_extensions import Self
 
 from ._decoder import BytesLike
 from ._events import ParsedEvent, RawEvent, ServerSentEvent
-from ._parsing import Skip
 
 _T = TypeVar("_T")
 
@@ -35,6 +34,6 @@ class SSEDecoder:
     def feed(self, chunk: BytesLike, /) -> list[ServerSentEvent]: ...
     def feed_raw(self, chunk: BytesLike, /) -> list[RawEvent]: ...
     def feed_parsed(
-        self, chunk: BytesLike, parse: Callable[[str, bytes], _T | Skip], /
+        self, chunk: BytesLike, parse: Callable[[str, bytes], _T], /
     ) -> list[ParsedEvent[_T]]: ...
     def close(self) -> None: ...

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 import pytest
 
 from sse_proto import (
-    SKIP,
     EventTooLarge,
     IncompleteStream,
     ParsedEvent,
@@ -466,6 +465,6 @@ async def test_what_a_parser_raises_comes_after_the_events_before(
 
 
 def test_parsed_events_by_type() -> None:
-    parse = by_event[int | str]({"n": int, "s": bytes.decode}, default=SKIP)
+    parse = by_event[int | str]({"n": int, "s": bytes.decode}, default="skip")
     chunks = [b"event: n\ndata: 1\n\nevent: s\ndata: a\n\ndata: ?\n\n"]
     assert [event.data for event in iter_parsed(chunks, parse)] == [1, "a"]

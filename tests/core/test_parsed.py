@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pytest
 
 from sse_proto import (
-    SKIP,
     EventTooLarge,
     ParsedEvent,
     ServerSentEvent,
+    SkipEvent,
     SSEError,
     UnknownEvent,
     by_event,
@@ -95,8 +95,10 @@ def test_methods_alternate_within_an_event(decoder: SSEDecoder) -> None:
 
 
 def test_events_that_are_skipped(decoder: SSEDecoder) -> None:
-    def odd(_: str, data: bytes) -> Any:
-        return int(data) if int(data) % 2 else SKIP
+    def odd(_: str, data: bytes) -> int:
+        if int(data) % 2 == 0:
+            raise SkipEvent
+        return int(data)
 
     chunk = b"".join(b"data: %d\n\n" % value for value in (0, 1, 2, 4, 3, 5, 6))
     assert [event.data for event in decoder.feed_parsed(chunk, odd)] == [1, 3, 5]
@@ -325,13 +327,15 @@ def test_no_reference_is_lost(decoder: SSEDecoder) -> None:
             raise LookupError
         if data == b"i":
             raise Interrupt
-        return SKIP if data == b"s" else value
+        if data == b"s":
+            raise SkipEvent
+        return value
 
     chunk = b"data: 1\n\ndata: s\n\ndata: x\n\ndata: 2\n\ndata: i\n\n"
     counts: list[int] = []
     for _ in range(30):
         gc.collect()
-        counts.append(sys.getrefcount(value) + sys.getrefcount(SKIP))
+        counts.append(sys.getrefcount(value) + sys.getrefcount(SkipEvent))
         decoder.feed_parsed(chunk, parse)
         for _ in range(2):
             with pytest.raises((LookupError, Interrupt)):
@@ -357,7 +361,7 @@ def test_an_unknown_type_is_an_error(decoder: SSEDecoder) -> None:
     assert len(decoder.feed_parsed(b"event: n\ndata: 1\n\nevent: other\ndata: 2\n\n", parse)) == 1
     with pytest.raises(UnknownEvent) as caught:
         decoder.feed_parsed(b"", parse)
-    assert str(caught.value) == "there is no parser for events of type 'other', and no default"
+    assert str(caught.value) == "there is no parser for events of type 'other'"
     assert caught.value.event == "other"
     assert isinstance(caught.value, SSEError)
     assert failed_event(caught.value) == ("other", b"2", None, None)
@@ -368,10 +372,11 @@ def test_an_unknown_type_is_an_error(decoder: SSEDecoder) -> None:
 
 
 def test_an_unknown_type_is_skipped(decoder: SSEDecoder) -> None:
-    parse = by_event({"n": int}, default=SKIP)
+    parse = by_event({"n": int}, default="skip")
     events = decoder.feed_parsed(b"data: ping\n\nevent: n\ndata: 1\n\ndata: ping\n\n", parse)
     assert [event.data for event in events] == [1]
-    assert parse("message", b"1") is SKIP
+    with pytest.raises(SkipEvent):
+        parse("message", b"1")
     assert parse("n", b"1") == 1
 
 

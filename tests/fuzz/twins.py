@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from sse_proto import (
-    SKIP,
     EventTooLarge,
     ParsedEvent,
     RawEvent,
     ServerSentEvent,
-    Skip,
+    SkipEvent,
     by_event,
     failed_event,
 )
@@ -154,7 +153,7 @@ class _Others:
         if b"b" in data or b"5" in data:
             raise LookupError(data)
         if b"x" in data:
-            return SKIP
+            raise SkipEvent
         return len(data), data
 
 
@@ -254,7 +253,7 @@ def _feed(
 ) -> Result:
     lent = _Lent(bytearray(chunk) if in_bytearray else chunk)
     events: list[RawEvent] | list[ServerSentEvent] | list[ParsedEvent[Any]]
-    parse: Callable[[str, bytes], object | Skip]
+    parse: Callable[[str, bytes], object]
     try:
         if method == "feed_parsed":
             parse = others.parse if in_bytearray else others.parse_event
