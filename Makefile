@@ -50,6 +50,8 @@ lint: $(VENV)/.dev ## ruff
 # At once, but not beside the tests, many of which measure time.
 types: $(VENV)/.dev ## the type checkers
 	@$(MAKE) --no-print-directory -j2 mypy basedpyright
+	@! $(BIN)/python -c "import sse_proto._speedups" 2>/dev/null || \
+		$(BIN)/stubtest --concise sse_proto._speedups
 mypy:
 	$(BIN)/mypy
 basedpyright:

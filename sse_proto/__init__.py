@@ -10,10 +10,12 @@ from ._errors import (
     ResponseRejected,
     RetriesExhausted,
     SSEError,
+    UnknownEvent,
 )
-from ._events import RawEvent, ServerSentEvent
+from ._events import ParsedEvent, RawEvent, ServerSentEvent
 from ._implementation import IMPLEMENTATION, SSEDecoder
-from ._iterate import aiter_events, iter_events
+from ._iterate import Until, aiter_events, aiter_parsed, iter_events, iter_parsed
+from ._parsing import SkipEvent, by_event, failed_event
 from ._policy import ReconnectPolicy
 from ._protocol import DecoderFactory, EventSourceProtocol
 from ._response import HeaderTypes, media_type, why_no_event_stream
@@ -33,6 +35,7 @@ __all__ = [
     "Lost",
     "NextRequest",
     "Open",
+    "ParsedEvent",
     "RawEvent",
     "ReadyState",
     "ReconnectPolicy",
@@ -42,13 +45,20 @@ __all__ = [
     "SSEError",
     "ServerSentEvent",
     "Silence",
+    "SkipEvent",
     "Stop",
     "TimeLimit",
+    "UnknownEvent",
+    "Until",
     "Wait",
     "aiter_events",
+    "aiter_parsed",
+    "by_event",
     "encode",
     "encode_comment",
+    "failed_event",
     "iter_events",
+    "iter_parsed",
     "media_type",
     "why_no_event_stream",
 ]

@@ -8,6 +8,7 @@ __all__ = [
     "ResponseRejected",
     "RetriesExhausted",
     "SSEError",
+    "UnknownEvent",
 ]
 
 
@@ -50,6 +51,22 @@ class IncompleteStream(SSEError):
         if self.unfinished:
             return f"the stream ended inside an event, after {self.unfinished} bytes of it"
         return "the stream ended before its last event"
+
+
+class UnknownEvent(SSEError):
+    """An event is of a type that a `by_event` parser does not know.
+
+    Attributes:
+        event: The event type.
+    """
+
+    def __init__(self, event: str) -> None:
+        super().__init__(event)
+        self.event = event
+
+    def __str__(self) -> str:
+        shown = repr(self.event[:100]) + ("..." if len(self.event) > 100 else "")
+        return f"there is no parser for events of type {shown}"
 
 
 class ResponseRejected(SSEError):

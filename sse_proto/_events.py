@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+import sys
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-__all__ = ["RawEvent", "ServerSentEvent"]
+__all__ = ["ParsedEvent", "RawEvent", "ServerSentEvent"]
+
+T = TypeVar("T")
 
 
 class ServerSentEvent(NamedTuple):
@@ -51,3 +54,34 @@ class RawEvent(NamedTuple):
 
     retry: int | None
     """As `ServerSentEvent.retry`."""
+
+
+if TYPE_CHECKING or sys.version_info >= (3, 11):
+
+    class ParsedEvent(NamedTuple, Generic[T]):
+        """One dispatched event, its data parsed. See `SSEDecoder.feed_parsed`."""
+
+        event: str
+        """The event type; ``"message"`` where the stream named none."""
+
+        data: T
+        """What the parser made of the payload."""
+
+        id: str | None
+        """As `ServerSentEvent.id`."""
+
+        retry: int | None
+        """As `ServerSentEvent.retry`."""
+
+else:  # where a named tuple cannot be generic
+
+    class _ParsedFields(NamedTuple):
+        event: str
+        data: Any
+        id: str | None
+        retry: int | None
+
+    class ParsedEvent(_ParsedFields, Generic[T]):
+        """One dispatched event, its data parsed. See `SSEDecoder.feed_parsed`."""
+
+        __slots__ = ()

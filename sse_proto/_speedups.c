@@ -3,11 +3,15 @@
  * The machine says what is in the stream, as pointers and lengths. Here these become objects, and
  * what it refuses becomes exceptions: the same as those of `_decoder.py`, for the same chunks.
  *
+ * A call has two halves. First the chunk is decoded: no code of others runs, and everything that was
+ * found is put into lists. Then callbacks and the parser are called, from a machine that is between
+ * two chunks. What they raise costs nothing: the lists wait for the next call.
+ *
  * Locks. The GIL is never released: a chunk is microseconds of work, less than taking it again may
  * cost. Without a GIL, each method holds the critical section of its decoder. Neither keeps out
- * Python code that runs inside a call, of which there is one kind: finalizers, called when an
- * allocation sets off a garbage collection, or when the first `last_event_id` (any object) goes.
- * `running` keeps those from changing a decoder in the middle of a chunk.
+ * Python code that runs inside a call: the code of others in the second half; in the first one
+ * finalizers, called when an allocation sets off a garbage collection, or when the first
+ * `last_event_id` (any object) goes. `running` keeps all of these from changing the decoder.
  *
  * Memory. Where an object cannot be made in the middle of a chunk, the rest of the chunk is lost, and
  * with it the thread of the stream: the decoder refuses each further call, with MemoryError again.
@@ -40,17 +44,44 @@ reallocate(void *bytes, size_t size)
 #define Py_END_CRITICAL_SECTION() }
 #endif
 
+#if PY_VERSION_HEX < 0x030C0000
+static PyObject *
+PyErr_GetRaisedException(void)
+{
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(error, traceback);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return error;
+}
+
+static void
+PyErr_SetRaisedException(PyObject *error)
+{
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), error, PyException_GetTraceback(error));
+}
+#endif
+
 /* Bytes. As in _decoder.py: a test compares the signatures, so that they cannot drift apart. */
 #define DEFAULT_MAX_EVENT_SIZE 16777216
 
 /* Bytes that decode_ascii() takes in one step. */
 #define STEP 32
 
+/* The methods that feed, by the class of their events. */
+typedef enum { TEXT, RAW, PARSED, KINDS } Kind;
+
 typedef struct {
-    PyTypeObject *event_class;   /* ServerSentEvent */
-    PyTypeObject *raw_class;     /* RawEvent */
-    PyObject *too_large_class;   /* EventTooLarge */
-    PyObject *message;           /* "message", interned */
+    PyTypeObject *classes[KINDS]; /* ServerSentEvent, RawEvent, ParsedEvent */
+    PyObject *too_large_class;    /* EventTooLarge */
+    PyTypeObject *by_event_class; /* by_event */
+    PyObject *skip_class;         /* SkipEvent */
+    PyObject *attach_event;       /* the function */
+    PyObject *message;            /* "message", interned */
 } ModuleState;
 
 typedef struct {
@@ -68,15 +99,31 @@ typedef struct {
     /* The latest event type: streams repeat it, and so can the object. Never NULL. */
     PyObject *last_type;
 
-    /* True while a call may change the machine. */
+    /* Callables or NULL; `machine.observe` says the same. And calls that are to be made of them: a
+     * list of pairs, the first `notes_done` of which have been made; NULL if there are none. */
+    PyObject *on_comment;
+    PyObject *on_ignored;
+    PyObject *notes;
+    Py_ssize_t notes_done;
+
+    /* True while a call may change the decoder. */
     bool running;
     /* True from a refusal that no call has raised yet, since there were events to return first. */
     bool deferred;
+
+    /* Events of a call that could not return them, or NULL; of which kind; how many at the front are
+     * parsed; what a parser raised, to be raised before any of them is returned, or NULL; and how
+     * many bytes of chunks have come since. */
+    PyObject *waiting;
+    Kind waiting_kind;
+    Py_ssize_t parsed;
+    PyObject *parse_error;
+    size_t held;
 } Decoder;
 
 /* The chunk, and what becomes of it in one call. */
 typedef struct {
-    bool raw;
+    Kind kind;
     PyObject *events;
     const char *bytes;
     Py_ssize_t length;
@@ -226,6 +273,19 @@ view_of_data(SSESpan data, Chunk *chunk)
     return view;
 }
 
+static PyObject *
+data_for(SSESpan data, Chunk *chunk)
+{
+    switch (chunk->kind) {
+    case TEXT:
+        return decode(data.bytes, (Py_ssize_t)data.length);
+    case RAW:
+        return view_of_data(data, chunk);
+    default:
+        return PyBytes_FromStringAndSize(data.bytes, (Py_ssize_t)data.length);
+    }
+}
+
 /* Append an event to those of the chunk. */
 static int
 append_event(Decoder *self, const SSEEvent *found, Chunk *chunk)
@@ -233,8 +293,7 @@ append_event(Decoder *self, const SSEEvent *found, Chunk *chunk)
     if (found->id.bytes != NULL && set_last_event_id(self, found->id) < 0) {
         return -1;
     }
-    PyObject *data = chunk->raw ? view_of_data(found->data, chunk)
-                                : decode(found->data.bytes, (Py_ssize_t)found->data.length);
+    PyObject *data = data_for(found->data, chunk);
     if (data == NULL) {
         return -1;
     }
@@ -243,7 +302,7 @@ append_event(Decoder *self, const SSEEvent *found, Chunk *chunk)
         Py_DECREF(data);
         return -1;
     }
-    PyTypeObject *class = chunk->raw ? self->module.raw_class : self->module.event_class;
+    PyTypeObject *class = self->module.classes[chunk->kind];
     PyTupleObject *event = PyObject_GC_NewVar(PyTupleObject, class, 4);
     if (event == NULL) {
         Py_DECREF(data);
@@ -257,13 +316,31 @@ append_event(Decoder *self, const SSEEvent *found, Chunk *chunk)
     PyTuple_SET_ITEM(event, 1, data);
     PyTuple_SET_ITEM(event, 2, Py_NewRef(self->last_event_id));
     PyTuple_SET_ITEM(event, 3, Py_NewRef(found->has_retry ? self->reconnection_time : Py_None));
-    /* An event of str, int, None and a view of bytes can be in no cycle: the garbage collector need
-     * not know it. What the caller gave as `last_event_id` might be anything. */
+    /* An event of str, int, None, bytes and a view of them can be in no cycle: the garbage collector
+     * need not know it. What the caller gave as `last_event_id` might be anything. */
     if (self->last_event_id != Py_None && !PyUnicode_CheckExact(self->last_event_id)) {
         PyObject_GC_Track(event);
     }
     int result = PyList_Append(chunk->events, (PyObject *)event);
     Py_DECREF(event);
+    return result;
+}
+
+/* Note that a callback is to be called, with this text. */
+static int
+append_note(Decoder *self, PyObject *callback, SSESpan text)
+{
+    if (self->notes == NULL) {
+        self->notes = PyList_New(0);
+        if (self->notes == NULL) {
+            return -1;
+        }
+    }
+    PyObject *decoded = decode(text.bytes, (Py_ssize_t)text.length);
+    PyObject *note = decoded != NULL ? PyTuple_Pack(2, callback, decoded) : NULL;
+    Py_XDECREF(decoded);
+    int result = note != NULL ? PyList_Append(self->notes, note) : -1;
+    Py_XDECREF(note);
     return result;
 }
 
@@ -278,6 +355,10 @@ take_in(Decoder *self, SSEResult result, const SSEEvent *found, Chunk *chunk)
         return set_last_event_id(self, found->id);
     case SSE_RETRY:
         return set_reconnection_time(self, found->text);
+    case SSE_COMMENT:
+        return append_note(self, self->on_comment, found->text);
+    case SSE_IGNORED:
+        return append_note(self, self->on_ignored, found->text);
     default:
         return 0;
     }
@@ -402,57 +483,357 @@ get_buffer(PyObject *chunk, Py_buffer *view)
 
 /* The type. */
 
-static PyObject *
-feed_any(Decoder *self, PyObject *object, bool raw)
+static void
+stop_waiting(Decoder *self)
 {
-    if (self->machine.refused != SSE_GO_ON) {
-        raise_refusal(self, self->machine.refused);
-        return NULL;
-    }
-    Py_buffer view = {.obj = NULL};
-    Chunk chunk = {.raw = raw};
-    if (PyBytes_CheckExact(object)) {
-        chunk.bytes = PyBytes_AS_STRING(object);
-        chunk.length = PyBytes_GET_SIZE(object);
-        chunk.owner = object;
-    }
-    else {
-        if (get_buffer(object, &view) < 0) {
-            return NULL;
-        }
-        chunk.bytes = view.buf;
-        chunk.length = view.len;
-    }
+    Py_CLEAR(self->waiting);
+    self->held = 0;
+    self->parsed = 0;
+}
 
-    int result = -1;
-    chunk.events = PyList_New(0);
-    if (chunk.events != NULL && start_running(self) == 0) {
-        result = decode_chunk(self, &chunk);
-        self->running = false;
+/* Whether there is a reason not to begin a call; if so, raise it. A buffer may be Python code too, and
+ * begin a call itself: so this is asked again once there is one. */
+static bool
+is_barred(Decoder *self, Kind kind)
+{
+    if (self->running) {
+        start_running(self); /* fails */
+        return true;
     }
-    Py_XDECREF(chunk.view);
+    if (self->waiting != NULL && PyList_GET_SIZE(self->waiting) == 0 && self->parse_error == NULL
+        && self->notes == NULL) {
+        stop_waiting(self);
+    }
+    if (self->waiting != NULL && self->waiting_kind != kind) {
+        PyObject *name = PyType_GetName(self->module.classes[self->waiting_kind]);
+        if (name != NULL) {
+            PyErr_Format(PyExc_RuntimeError, "events wait as %U: call that method with b''", name);
+            Py_DECREF(name);
+        }
+        return true;
+    }
+    if (self->waiting == NULL && self->machine.refused != SSE_GO_ON) {
+        raise_refusal(self, self->machine.refused);
+        return true;
+    }
+    return false;
+}
+
+/* Lend the bytes of an object to `chunk`; `view` is to be released, unless its `obj` is NULL. */
+static int
+lend(PyObject *object, Chunk *chunk, Py_buffer *view)
+{
+    view->obj = NULL;
+    if (PyBytes_CheckExact(object)) {
+        chunk->bytes = PyBytes_AS_STRING(object);
+        chunk->length = PyBytes_GET_SIZE(object);
+        chunk->owner = object;
+        return 0;
+    }
+    if (get_buffer(object, view) < 0) {
+        return -1;
+    }
+    chunk->bytes = view->buf;
+    chunk->length = view->len;
+    return 0;
+}
+
+/* Whether a chunk may be taken while events wait: they may hold no more than one event. */
+static int
+check_held(Decoder *self, const Chunk *chunk)
+{
+    if (chunk->length > 0) {
+        if ((size_t)chunk->length > self->machine.limit - self->held) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "too many events wait: call feed_parsed() with b'' first");
+            return -1;
+        }
+        self->held += (size_t)chunk->length;
+    }
+    return 0;
+}
+
+/* Begin a call: the first half. Returns -1 with an exception, else 0. */
+static int
+take(Decoder *self, PyObject *object, Chunk *chunk)
+{
+    Py_buffer view;
+    if (lend(object, chunk, &view) < 0) {
+        return -1;
+    }
+    int result = -1;
+    if (view.obj != NULL && is_barred(self, chunk->kind)) {
+        /* raised */
+    }
+    else if (self->waiting == NULL) {
+        chunk->events = PyList_New(0);
+    }
+    else if (check_held(self, chunk) == 0) {
+        chunk->events = Py_NewRef(self->waiting);
+    }
+    if (chunk->events != NULL) {
+        self->running = true;
+        result = decode_chunk(self, chunk);
+        self->running = false;
+        Py_XDECREF(chunk->view);
+    }
     if (view.obj != NULL) {
         PyBuffer_Release(&view);
     }
     if (result == 0 && self->machine.refused != SSE_GO_ON) {
         self->deferred = true;
-        if (PyList_GET_SIZE(chunk.events) == 0) {
-            raise_refusal(self, self->machine.refused);
-            result = -1;
-        }
     }
-    if (result < 0) {
-        Py_CLEAR(chunk.events);
+    return result;
+}
+
+/* Call the callbacks. Returns -1 with an exception, else 0. */
+static int
+call_back(Decoder *self)
+{
+    int result = 0;
+    self->running = true;
+    while (result == 0 && self->notes_done < PyList_GET_SIZE(self->notes)) {
+        PyObject *note = Py_NewRef(PyList_GET_ITEM(self->notes, self->notes_done));
+        self->notes_done++;
+        PyObject *returned
+            = PyObject_CallOneArg(PyTuple_GET_ITEM(note, 0), PyTuple_GET_ITEM(note, 1));
+        Py_DECREF(note);
+        result = returned != NULL ? 0 : -1;
+        Py_XDECREF(returned);
+    }
+    self->running = false;
+    if (self->notes_done == PyList_GET_SIZE(self->notes)) {
+        self->notes_done = 0;
+        Py_CLEAR(self->notes);
+    }
+    return result;
+}
+
+/* End a call: return its events. Steals the reference to them. */
+static PyObject *
+finish(Decoder *self, PyObject *events)
+{
+    if (self->waiting != NULL) {
+        stop_waiting(self);
+    }
+    if (self->deferred && PyList_GET_SIZE(events) == 0) {
+        Py_DECREF(events);
+        raise_refusal(self, self->machine.refused);
+        return NULL;
+    }
+    return events;
+}
+
+/* Everything of a call but parsing. Returns the events, as a new reference; NULL with an exception. */
+static PyObject *
+feed_kind(Decoder *self, PyObject *object, Kind kind)
+{
+    Chunk chunk = {.kind = kind};
+    bool is_usual
+        = !self->running && self->waiting == NULL && self->machine.refused == SSE_GO_ON;
+    if (!is_usual && is_barred(self, kind)) {
+        return NULL;
+    }
+    if (self->machine.refused != SSE_GO_ON) {
+        chunk.events = Py_NewRef(self->waiting);
+    }
+    else if (take(self, object, &chunk) < 0) {
+        Py_XDECREF(chunk.events);
+        return NULL;
+    }
+    if (self->notes != NULL) {
+        Py_XSETREF(self->waiting, Py_NewRef(chunk.events));
+        self->waiting_kind = kind;
+        if (call_back(self) < 0) {
+            Py_CLEAR(chunk.events);
+        }
     }
     return chunk.events;
 }
+
+static PyObject *
+feed_any(Decoder *self, PyObject *object, Kind kind)
+{
+    PyObject *events = feed_kind(self, object, kind);
+    return events != NULL ? finish(self, events) : NULL;
+}
+
+/* Parsing. */
+
+/* What is called for the data of events: `parse` itself; or, if it is a by_event (none of whose code
+ * in Python need run: 1.1x on chat chunks), its parsers. */
+typedef struct {
+    PyObject *parse;
+    PyObject *parsers; /* a dict; NULL: call `parse` */
+    PyObject *fallback; /* NULL: call `parse`, which raises what is to be raised */
+} Parser;
+
+static int
+get_parser(Decoder *self, PyObject *parse, Parser *parser)
+{
+    *parser = (Parser){.parse = parse};
+    if (!Py_IS_TYPE(parse, self->module.by_event_class)) {
+        return 0;
+    }
+    parser->parsers = PyObject_GetAttrString(parse, "parsers");
+    parser->fallback = PyObject_GetAttrString(parse, "default");
+    if (parser->parsers == NULL || parser->fallback == NULL) {
+        return -1;
+    }
+    if (!PyDict_CheckExact(parser->parsers)) {
+        Py_CLEAR(parser->parsers);
+    }
+    if (PyUnicode_Check(parser->fallback)) { /* "skip" or "error" */
+        Py_CLEAR(parser->fallback);
+    }
+    return 0;
+}
+
+/* Return the value of an event, as a new reference. */
+static PyObject *
+parse_event(const Parser *parser, PyObject *event)
+{
+    PyObject *type = PyTuple_GET_ITEM(event, 0);
+    PyObject *data = PyTuple_GET_ITEM(event, 1);
+    if (parser->parsers != NULL) {
+        PyObject *function = PyDict_GetItemWithError(parser->parsers, type);
+        if (function == NULL) {
+            if (PyErr_Occurred()) {
+                return NULL;
+            }
+            function = parser->fallback;
+        }
+        if (function != NULL) {
+            Py_INCREF(function); /* the dict may let go of it */
+            PyObject *value = PyObject_CallOneArg(function, data);
+            Py_DECREF(function);
+            return value;
+        }
+    }
+    PyObject *arguments[] = {NULL, type, data};
+    return PyObject_Vectorcall(parser->parse, arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                               NULL);
+}
+
+/* Attach the event to the exception of its parser. Whatever goes wrong, the exception stays. */
+static void
+attach(Decoder *self, PyObject *event)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    PyObject *none = PyObject_CallFunctionObjArgs(self->module.attach_event, error, event, NULL);
+    if (none == NULL) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(none);
+    PyErr_SetRaisedException(error);
+}
+
+static void
+raise_deferred_error(Decoder *self)
+{
+    PyObject *error = self->parse_error;
+    self->parse_error = NULL;
+    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_DECREF(error);
+}
+
+/* Put the value in the place of the data. Steals the reference to it. */
+static void
+set_value(PyObject *event, PyObject *value)
+{
+    PyObject *data = PyTuple_GET_ITEM(event, 1);
+    PyTuple_SET_ITEM(event, 1, value);
+    Py_DECREF(data);
+    if (PyObject_IS_GC(value) && !PyObject_GC_IsTracked(event)) {
+        PyObject_GC_Track(event);
+    }
+}
+
+/* Parse the events that are not parsed yet, in place: `parsed` goes up to the first that failed, and
+ * `events` loses those that are skipped. Returns -1 with the exception of the parser, else 0. */
+static int
+parse_events(Decoder *self, const Parser *parser, PyObject *events)
+{
+    Py_ssize_t count = PyList_GET_SIZE(events);
+    Py_ssize_t next = self->parsed;
+    int result = 0;
+    while (result == 0 && next < count) {
+        PyObject *event = PyList_GET_ITEM(events, next); /* nobody else has the list */
+        PyObject *value = parse_event(parser, event);
+        if (value != NULL) {
+            set_value(event, value);
+            /* Close the gap of those that were skipped. */
+            PyObject *skipped = PyList_GET_ITEM(events, self->parsed);
+            PyList_SET_ITEM(events, self->parsed, event);
+            PyList_SET_ITEM(events, next, skipped);
+            self->parsed++;
+        }
+        else if (PyErr_ExceptionMatches(self->module.skip_class)) {
+            PyErr_Clear();
+        }
+        else {
+            result = -1;
+            if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+                break;
+            }
+            attach(self, event);
+        }
+        next++;
+    }
+    if (next > self->parsed && PyList_SetSlice(events, self->parsed, next, NULL) < 0) {
+        return -1;
+    }
+    return result;
+}
+
+/* The second half of feed_parsed(). Steals the reference to the events. */
+static PyObject *
+parse_and_finish(Decoder *self, PyObject *parse, PyObject *events)
+{
+    Parser parser;
+    Py_XSETREF(self->waiting, Py_NewRef(events));
+    self->waiting_kind = PARSED;
+    if (self->parse_error != NULL) {
+        Py_DECREF(events);
+        raise_deferred_error(self);
+        return NULL;
+    }
+    self->running = true;
+    int result = get_parser(self, parse, &parser);
+    if (result == 0) {
+        result = parse_events(self, &parser, events);
+    }
+    Py_XDECREF(parser.parsers);
+    Py_XDECREF(parser.fallback);
+    self->running = false;
+    if (result == 0) {
+        return finish(self, events);
+    }
+    if (self->parsed == 0 || !PyErr_ExceptionMatches(PyExc_Exception)) {
+        Py_DECREF(events);
+        return NULL;
+    }
+    /* The events before the one that failed are returned; those behind it wait. */
+    self->parse_error = PyErr_GetRaisedException();
+    PyObject *rest = PyList_GetSlice(events, self->parsed, PyList_GET_SIZE(events));
+    if (rest == NULL || PyList_SetSlice(events, self->parsed, PyList_GET_SIZE(events), NULL) < 0) {
+        Py_XDECREF(rest);
+        Py_DECREF(events);
+        return NULL;
+    }
+    Py_SETREF(self->waiting, rest);
+    self->parsed = 0;
+    return events;
+}
+
+/* The methods. */
 
 static PyObject *
 decoder_feed(PyObject *self, PyObject *chunk)
 {
     PyObject *events;
     Py_BEGIN_CRITICAL_SECTION(self);
-    events = feed_any((Decoder *)self, chunk, false);
+    events = feed_any((Decoder *)self, chunk, TEXT);
     Py_END_CRITICAL_SECTION();
     return events;
 }
@@ -462,7 +843,25 @@ decoder_feed_raw(PyObject *self, PyObject *chunk)
 {
     PyObject *events;
     Py_BEGIN_CRITICAL_SECTION(self);
-    events = feed_any((Decoder *)self, chunk, true);
+    events = feed_any((Decoder *)self, chunk, RAW);
+    Py_END_CRITICAL_SECTION();
+    return events;
+}
+
+static PyObject *
+decoder_feed_parsed(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "feed_parsed() takes a chunk and a parser, not %zd arguments",
+                     count);
+        return NULL;
+    }
+    PyObject *events;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    events = feed_kind((Decoder *)self, arguments[0], PARSED);
+    if (events != NULL) {
+        events = parse_and_finish((Decoder *)self, arguments[1], events);
+    }
     Py_END_CRITICAL_SECTION();
     return events;
 }
@@ -476,6 +875,10 @@ close_locked(Decoder *self)
     SSEResult refusal = self->machine.refused;
     sse_close(&self->machine);
     self->running = false;
+    if (self->parse_error != NULL) {
+        raise_deferred_error(self);
+        return -1;
+    }
     if (self->deferred) {
         raise_refusal(self, refusal);
         return -1;
@@ -496,10 +899,21 @@ decoder_close(PyObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+static PyObject *
+decoder_reduce(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
+{
+    PyErr_SetString(PyExc_TypeError,
+                    "an SSEDecoder is in the middle of its stream: it cannot be copied or pickled");
+    return NULL;
+}
+
 static PyMethodDef decoder_methods[] = {
     {"feed", decoder_feed, METH_O, FEED_DOC},
     {"feed_raw", decoder_feed_raw, METH_O, FEED_RAW_DOC},
+    {"feed_parsed", (PyCFunction)(void (*)(void))decoder_feed_parsed, METH_FASTCALL,
+     FEED_PARSED_DOC},
     {"close", decoder_close, METH_NOARGS, CLOSE_DOC},
+    {"__reduce__", decoder_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -526,16 +940,6 @@ get_last_event_id(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-get_unfinished(PyObject *self, void *Py_UNUSED(closure))
-{
-    size_t size;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    size = sse_unfinished(&((Decoder *)self)->machine);
-    Py_END_CRITICAL_SECTION();
-    return PyLong_FromSize_t(size);
-}
-
-static PyObject *
 get_reconnection_time(PyObject *self, void *Py_UNUSED(closure))
 {
     PyObject *value;
@@ -543,6 +947,16 @@ get_reconnection_time(PyObject *self, void *Py_UNUSED(closure))
     value = Py_NewRef(((Decoder *)self)->reconnection_time);
     Py_END_CRITICAL_SECTION();
     return value;
+}
+
+static PyObject *
+get_unfinished(PyObject *self, void *Py_UNUSED(closure))
+{
+    size_t unfinished;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    unfinished = sse_unfinished(&((Decoder *)self)->machine);
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromSize_t(unfinished);
 }
 
 static PyGetSetDef decoder_attributes[] = {
@@ -553,6 +967,47 @@ static PyGetSetDef decoder_attributes[] = {
     {"reconnection_time", get_reconnection_time, NULL, RECONNECTION_TIME_DOC, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
+
+static int
+visit_module_state(ModuleState *state, visitproc visit, void *arg)
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        Py_VISIT(state->classes[kind]);
+    }
+    Py_VISIT(state->too_large_class);
+    Py_VISIT(state->by_event_class);
+    Py_VISIT(state->skip_class);
+    Py_VISIT(state->attach_event);
+    Py_VISIT(state->message);
+    return 0;
+}
+
+static void
+clear_module_state(ModuleState *state)
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        Py_CLEAR(state->classes[kind]);
+    }
+    Py_CLEAR(state->too_large_class);
+    Py_CLEAR(state->by_event_class);
+    Py_CLEAR(state->skip_class);
+    Py_CLEAR(state->attach_event);
+    Py_CLEAR(state->message);
+}
+
+static void
+copy_module_state(ModuleState *copy, const ModuleState *state)
+{
+    *copy = *state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        Py_INCREF(copy->classes[kind]);
+    }
+    Py_INCREF(copy->too_large_class);
+    Py_INCREF(copy->by_event_class);
+    Py_INCREF(copy->skip_class);
+    Py_INCREF(copy->attach_event);
+    Py_INCREF(copy->message);
+}
 
 /* Set the limit of the machine from `max_event_size`. */
 static int
@@ -591,12 +1046,15 @@ set_limit(Decoder *self)
 static PyObject *
 decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"max_event_size", "last_event_id", "dispatch_empty", NULL};
+    static char *names[] = {"max_event_size", "last_event_id", "dispatch_empty",
+                            "on_comment",     "on_ignored",    NULL};
     PyObject *max_event_size = NULL;
     PyObject *last_event_id = Py_None;
     int dispatch_empty = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOp:SSEDecoder", names, &max_event_size,
-                                     &last_event_id, &dispatch_empty)) {
+    PyObject *on_comment = Py_None;
+    PyObject *on_ignored = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOpOO:SSEDecoder", names, &max_event_size,
+                                     &last_event_id, &dispatch_empty, &on_comment, &on_ignored)) {
         return NULL;
     }
     ModuleState *module = PyType_GetModuleState(type);
@@ -607,15 +1065,20 @@ decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self == NULL) {
         return NULL;
     }
-    self->module.event_class = (PyTypeObject *)Py_NewRef(module->event_class);
-    self->module.raw_class = (PyTypeObject *)Py_NewRef(module->raw_class);
-    self->module.too_large_class = Py_NewRef(module->too_large_class);
-    self->module.message = Py_NewRef(module->message);
+    copy_module_state(&self->module, module);
     self->last_type = Py_NewRef(module->message);
     self->last_event_id = Py_NewRef(last_event_id);
     self->reconnection_time = Py_NewRef(Py_None);
     sse_init(&self->machine);
     self->machine.dispatch_empty = dispatch_empty != 0;
+    if (on_comment != Py_None) {
+        self->on_comment = Py_NewRef(on_comment);
+        self->machine.observe |= SSE_OBSERVE_COMMENTS;
+    }
+    if (on_ignored != Py_None) {
+        self->on_ignored = Py_NewRef(on_ignored);
+        self->machine.observe |= SSE_OBSERVE_IGNORED;
+    }
     self->max_event_size = max_event_size != NULL ? Py_NewRef(max_event_size)
                                                   : PyLong_FromLong(DEFAULT_MAX_EVENT_SIZE);
     if (self->max_event_size == NULL || set_limit(self) < 0) {
@@ -626,31 +1089,17 @@ decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static int
-visit_module_state(ModuleState *state, visitproc visit, void *arg)
-{
-    Py_VISIT(state->event_class);
-    Py_VISIT(state->raw_class);
-    Py_VISIT(state->too_large_class);
-    Py_VISIT(state->message);
-    return 0;
-}
-
-static void
-clear_module_state(ModuleState *state)
-{
-    Py_CLEAR(state->event_class);
-    Py_CLEAR(state->raw_class);
-    Py_CLEAR(state->too_large_class);
-    Py_CLEAR(state->message);
-}
-
-static int
 decoder_traverse(PyObject *object, visitproc visit, void *arg)
 {
     Decoder *self = (Decoder *)object;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->max_event_size);
     Py_VISIT(self->last_event_id);
+    Py_VISIT(self->on_comment);
+    Py_VISIT(self->on_ignored);
+    Py_VISIT(self->notes);
+    Py_VISIT(self->waiting);
+    Py_VISIT(self->parse_error);
     return visit_module_state(&self->module, visit, arg);
 }
 
@@ -665,6 +1114,14 @@ decoder_clear(PyObject *object)
     if (self->max_event_size != NULL) {
         Py_SETREF(self->max_event_size, Py_NewRef(Py_None));
     }
+    self->machine.observe = 0;
+    Py_CLEAR(self->on_comment);
+    Py_CLEAR(self->on_ignored);
+    self->notes_done = 0;
+    Py_CLEAR(self->notes);
+    self->parsed = 0;
+    Py_CLEAR(self->waiting);
+    Py_CLEAR(self->parse_error);
     return 0;
 }
 
@@ -679,6 +1136,11 @@ decoder_dealloc(PyObject *object)
     Py_XDECREF(self->last_event_id);
     Py_XDECREF(self->reconnection_time);
     Py_XDECREF(self->last_type);
+    Py_XDECREF(self->on_comment);
+    Py_XDECREF(self->on_ignored);
+    Py_XDECREF(self->notes);
+    Py_XDECREF(self->waiting);
+    Py_XDECREF(self->parse_error);
     clear_module_state(&self->module);
     type->tp_free(self);
     Py_DECREF(type);
@@ -705,26 +1167,33 @@ static PyType_Spec decoder_spec = {
 /* The module. */
 
 static PyObject *
-import_class(const char *module_name, const char *name)
+import_name(const char *module_name, const char *name)
 {
     PyObject *module = PyImport_ImportModule(module_name);
     if (module == NULL) {
         return NULL;
     }
-    PyObject *class = PyObject_GetAttrString(module, name);
+    PyObject *object = PyObject_GetAttrString(module, name);
     Py_DECREF(module);
+    return object;
+}
+
+static PyTypeObject *
+import_class(const char *module_name, const char *name)
+{
+    PyObject *class = import_name(module_name, name);
     if (class != NULL && !PyType_Check(class)) {
         PyErr_Format(PyExc_TypeError, "%s.%s is no class", module_name, name);
         Py_CLEAR(class);
     }
-    return class;
+    return (PyTypeObject *)class;
 }
 
 /* Import a class of events. They are laid out here, without calling it. */
 static PyTypeObject *
 import_event_class(const char *name)
 {
-    PyTypeObject *class = (PyTypeObject *)import_class("sse_proto._events", name);
+    PyTypeObject *class = import_class("sse_proto._events", name);
     if (class != NULL
         && (!PyType_IsSubtype(class, &PyTuple_Type)
             || class->tp_basicsize != PyTuple_Type.tp_basicsize
@@ -739,17 +1208,28 @@ import_event_class(const char *name)
 static int
 module_exec(PyObject *module)
 {
+    static const char *const names[KINDS] = {"ServerSentEvent", "RawEvent", "ParsedEvent"};
     ModuleState *state = PyModule_GetState(module);
-    state->event_class = import_event_class("ServerSentEvent");
-    if (state->event_class == NULL) {
-        return -1;
+    for (int kind = 0; kind < KINDS; kind++) {
+        state->classes[kind] = import_event_class(names[kind]);
+        if (state->classes[kind] == NULL) {
+            return -1;
+        }
     }
-    state->raw_class = import_event_class("RawEvent");
-    if (state->raw_class == NULL) {
-        return -1;
-    }
-    state->too_large_class = import_class("sse_proto._errors", "EventTooLarge");
+    state->too_large_class = (PyObject *)import_class("sse_proto._errors", "EventTooLarge");
     if (state->too_large_class == NULL) {
+        return -1;
+    }
+    state->by_event_class = import_class("sse_proto._parsing", "by_event");
+    if (state->by_event_class == NULL) {
+        return -1;
+    }
+    state->skip_class = (PyObject *)import_class("sse_proto._parsing", "SkipEvent");
+    if (state->skip_class == NULL) {
+        return -1;
+    }
+    state->attach_event = import_name("sse_proto._parsing", "attach_event");
+    if (state->attach_event == NULL) {
         return -1;
     }
     state->message = PyUnicode_InternFromString("message");

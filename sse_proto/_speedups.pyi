@@ -1,9 +1,12 @@
-from typing import final
+from collections.abc import Callable
+from typing import TypeVar, final
 
 from typing_extensions import Self
 
 from ._decoder import BytesLike
-from ._events import RawEvent, ServerSentEvent
+from ._events import ParsedEvent, RawEvent, ServerSentEvent
+
+_T = TypeVar("_T")
 
 @final
 class SSEDecoder:
@@ -15,6 +18,8 @@ class SSEDecoder:
         max_event_size: int | None = 16777216,
         last_event_id: str | None = None,
         dispatch_empty: bool = False,
+        on_comment: Callable[[str], object] | None = None,
+        on_ignored: Callable[[str], object] | None = None,
     ) -> Self: ...
     @property
     def max_event_size(self) -> int | None: ...
@@ -24,6 +29,11 @@ class SSEDecoder:
     def last_event_id(self) -> str | None: ...
     @property
     def reconnection_time(self) -> int | None: ...
+    @property
+    def unfinished(self) -> int: ...
     def feed(self, chunk: BytesLike, /) -> list[ServerSentEvent]: ...
     def feed_raw(self, chunk: BytesLike, /) -> list[RawEvent]: ...
+    def feed_parsed(
+        self, chunk: BytesLike, parse: Callable[[str, bytes], _T], /
+    ) -> list[ParsedEvent[_T]]: ...
     def close(self) -> None: ...

@@ -39,8 +39,8 @@ typedef struct { char *bytes; size_t length, capacity; } SSEBuffer;
 typedef struct { SSESpan at; SSEBuffer copy; } SSEValue;
 typedef enum {
     SSE_GO_ON,     /* nothing to report */
-    SSE_EVENT,     /* an event was dispatched: all fields but `text` */
-    SSE_ID,        /* a blank line dispatched no event, but has set the last event ID: `id` */
+    SSE_EVENT,     /* an event: all fields but `text` */
+    SSE_ID,        /* no event, but a blank line has set the last event ID: `id` */
     SSE_RETRY,     /* a line has set the reconnection time: `text` is decimal digits, of ms */
     SSE_COMMENT,   /* a comment: `text` is what follows its colon, less one space */
     SSE_IGNORED,   /* `text` is the line of an unknown field, a bad `retry`, an `id` with NUL */
@@ -165,20 +165,23 @@ static SSEResult sse_refuse(SSEMachine *m, SSEResult reason, size_t unfinished)
 
 /* Lines (9.2.5). */
 
+static inline bool sse_begins(SSEBuffer line, const char *prefix, size_t length, bool may_become)
+{
+    return line.length >= length ? memcmp(line.bytes, prefix, length) == 0
+                                 : may_become && memcmp(line.bytes, prefix, line.length) == 0;
+}
+
 /* Whether an unfinished line is a field, its name being complete only with the colon; or, if it
  * `may_become` one, the beginning of that much. */
-static bool sse_begins_field(SSEBuffer line, bool may_become)
+static inline bool sse_begins_field(SSEBuffer line, bool may_become)
 {
-    static const char prefixes[4][SSE_LONGEST_PREFIX + 1] = {"data:", "event:", "id:", "retry:"};
-    static const size_t lengths[4] = {5, 6, 3, 6};
-    for (int i = 0; i < 4; i++) {
-        size_t length = sse_least(line.length, lengths[i]);
-        if ((length == lengths[i] || (may_become && length > 0))
-            && memcmp(line.bytes, prefixes[i], length) == 0) {
-            return true;
-        }
+    switch (line.length > 0 ? *line.bytes : '\0') {
+    case 'd': return sse_begins(line, "data:", 5, may_become);
+    case 'e': return sse_begins(line, "event:", 6, may_become);
+    case 'i': return sse_begins(line, "id:", 3, may_become);
+    case 'r': return sse_begins(line, "retry:", 6, may_become);
+    default: return false;
     }
-    return false;
 }
 
 /* Append to the unfinished line. Of what can be no field the beginning is enough, unless it is
@@ -190,8 +193,7 @@ static bool sse_extend_line(SSEMachine *m, const char *bytes, size_t length)
         if (!sse_append(&m->line, bytes, first)) {
             return false;
         }
-        bytes += first;
-        length -= first;
+        bytes += first, length -= first;
     }
     if (length > 0 && !sse_begins_field(m->line, false)) {
         unsigned kind = *m->line.bytes == ':' ? SSE_OBSERVE_COMMENTS : SSE_OBSERVE_IGNORED;
@@ -435,8 +437,7 @@ static inline void sse_init(SSEMachine *m)
     *m = (SSEMachine){.limit = SSE_NO_LIMIT, .refused = SSE_GO_ON};
 }
 
-/* Lend a chunk, until sse_next() returns SSE_CHUNK_END or one of the results after it. Returns
- * SSE_GO_ON, or why nothing more is taken. */
+/* Lend a chunk, until sse_next() returns SSE_CHUNK_END or a later result. May return such a one. */
 static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
 {
     if (m->refused != SSE_GO_ON || length == 0) {
@@ -489,8 +490,7 @@ static inline size_t sse_unfinished(const SSEMachine *m)
     return sse_begins_field(m->line, true) ? m->size + m->line.length : m->size;
 }
 
-/* Take nothing more, and give all memory back. "Once the end of the file is reached, any pending
- * data must be discarded." */
+/* Free all memory. "Once the end of the file is reached, any pending data must be discarded." */
 static inline void sse_close(SSEMachine *m)
 {
     sse_refuse(m, SSE_CLOSED, sse_unfinished(m));

@@ -62,10 +62,13 @@ cases = st.builds(
     limit=st.none() | st.integers(1, 100),
     first_id=st.sampled_from([None, "", "1", "ünï"]),
     dispatch_empty=st.booleans(),
-    raw=st.sampled_from([(False,), (True,), (False, True)]),
+    methods=st.lists(
+        st.sampled_from(["feed", "feed_raw", "feed_parsed"]), min_size=1, max_size=3
+    ).map(tuple),
     in_bytearray=st.booleans(),
     cuts=st.integers(0, 7),
     seed=st.integers(0, 1000),
+    observed=st.booleans(),
 )
 
 
@@ -97,9 +100,9 @@ LINES: Final = b"data: 0123456789\rretry: 7\r\n: comment\nid: 1\n"
     "unit",
     [b"x", b"data: x", b"data: 0123456789\n", b"data: 01\r\n", b"data: a\n\n", b": c\r", LINES],
 )
-@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("method", ["feed", "feed_raw"])
 def test_twins_measure_the_same_size_in_windows(
-    c_class: type[SSEDecoder], unit: bytes, size: int, limit: int | None, raw: bool
+    c_class: type[SSEDecoder], unit: bytes, size: int, limit: int | None, method: str
 ) -> None:
     assert c_class
     stream = b"data: " + (unit * (size // len(unit) + 1))[:size] + b"\n\ndata: last\n\n"
@@ -109,7 +112,7 @@ def test_twins_measure_the_same_size_in_windows(
             limit=limit,
             first_id=None,
             dispatch_empty=False,
-            raw=(raw,),
+            methods=(method,),
             in_bytearray=first == 6,
             cuts=0,
             seed=0,

@@ -6,34 +6,17 @@ import mmap
 from array import array
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from sse_testing import vectors
-from tests.support.reference import BOM, Outcome, decode, interpret, pieces_of
+from tests.fuzz.twins import implementation
+from tests.support.reference import BOM, decode, interpret, pieces_of
+from tests.support.vectors import LONG, NAMED, SHORT, Case, chunkings, offsets
 
 if TYPE_CHECKING:
     from sse_proto import SSEDecoder
 
-# Bytes. Longer streams are not cut at every pair of offsets, and those of thousands of bytes not
-# at every offset, but around each line's end: 5,000 digits have nothing to tell in their middle.
-SHORT: Final = 40
-LONG: Final = 1000
-
-
-class Case(NamedTuple):
-    stream: bytes
-    outcome: Outcome
-
-
-NAMED: Final = [
-    (
-        f"{vector.family}-{vector.name}",
-        Case(vector.stream, ([*vector.events], vector.last_event_id, vector.reconnection_time)),
-    )
-    for vector in vectors()
-]
 every_vector: Final = pytest.mark.parametrize(
     "vector", [pytest.param(vector, id=name) for name, vector in NAMED]
 )
@@ -45,28 +28,23 @@ def in_mmap(chunk: bytes) -> mmap.mmap:
     return view
 
 
-def offsets(stream: bytes) -> list[int]:
-    """Where a stream is cut in two."""
-    if len(stream) <= LONG:
-        return list(range(len(stream) + 1))
-    near = {0, 1, 2, 3, len(stream)}
-    for position, byte in enumerate(stream):
-        if byte in b"\r\n":
-            near.update(range(position - 2, position + 9))
-    return sorted(offset for offset in near if 0 <= offset <= len(stream))
-
-
-def chunkings(stream: bytes) -> Iterator[list[bytes]]:
-    yield [stream]
-    for size in (1, 2, 3, 7):
-        yield [stream[start : start + size] for start in range(0, len(stream), size)]
-    for offset in offsets(stream):
-        yield [stream[:offset], stream[offset:]]
-
-
 def test_names_are_unique_and_vectors_are_many() -> None:
     names = [name for name, _ in NAMED]
     assert len(set(names)) == len(names) >= 450
+
+
+@pytest.fixture(scope="module")
+def without_shortcuts() -> Iterator[type[SSEDecoder]]:
+    """The decoder in Python, its plain way alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sse_proto._decoder._SHORTCUTS", False)
+        yield implementation("_decoder")
+
+
+@every_vector
+def test_plain_way(without_shortcuts: type[SSEDecoder], vector: Case) -> None:
+    for chunks in chunkings(vector.stream):
+        assert decode(without_shortcuts(), chunks) == vector.outcome, chunks
 
 
 @every_vector

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import importlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
-from sse_proto import EventTooLarge, RawEvent, ServerSentEvent
+from sse_proto import (
+    EventTooLarge,
+    ParsedEvent,
+    RawEvent,
+    ServerSentEvent,
+    SkipEvent,
+    by_event,
+    failed_event,
+)
 from tests.support.reference import Outcome, before_oversized, interpret, pieces_of
 
 if TYPE_CHECKING:
@@ -30,9 +38,17 @@ _LONG: Final = 5 * _WINDOW // 4
 _LONG_FROM: Final = 0xFC
 _FIRST_ID: Final = "ünï 1"
 
+_METHODS: Final = (("feed",), ("feed_raw",), ("feed", "feed_raw"), ("feed_raw", "feed_raw", "feed"))
+_METHODS_PARSED: Final = (
+    ("feed_parsed",),
+    ("feed_parsed", "feed_parsed", "feed_raw"),
+    ("feed", "feed_parsed"),
+    ("feed_parsed", "feed_parsed", "feed_parsed", "feed"),
+)
+
 # Events as tuples; raw ones with their bytes, and whether they are a view of the chunk itself.
-Seen: TypeAlias = "tuple[str, str | bytes, str | None, int | None, bool | None]"
-Result: TypeAlias = "list[Seen] | tuple[str, str, tuple[object, ...]]"
+Seen: TypeAlias = "tuple[str, object, str | None, int | None, bool | None]"
+Result: TypeAlias = "list[Seen] | tuple[str, str, tuple[object, ...], ParsedEvent[bytes] | None]"
 
 
 @dataclass(frozen=True)
@@ -43,12 +59,14 @@ class Case:
     limit: int | None
     first_id: str | None
     dispatch_empty: bool
-    raw: tuple[bool, ...]
-    """Which of the calls, taken in turns, are feed_raw()."""
+    methods: tuple[str, ...]
+    """Which methods are called, in turns."""
     in_bytearray: bool
     cuts: int
     """Which chunks: 0 is one, 1 is of one byte each, else random sizes up to 2, 4, 8 ... bytes."""
     seed: int
+    observed: bool = False
+    """Whether there are callbacks, which raise now and then."""
     cut_at: tuple[int, ...] = ()
     """Offsets, in place of `cuts`."""
 
@@ -67,18 +85,22 @@ class Case:
             limit=limit or None,
             first_id=_FIRST_ID if flags & 1 else None,
             dispatch_empty=bool(flags & 2),
-            raw=((False,), (True,), (False, True), (True, True, False))[flags >> 3 & 3],
+            methods=(_METHODS_PARSED if flags & 128 else _METHODS)[flags >> 3 & 3],
             in_bytearray=bool(flags & 32),
             cuts=how & 7 if how < _LONG_FROM else (0, 14, 16, 18)[how & 3],
             seed=how,
+            observed=bool(flags & 64),
         )
 
-    def decoder(self, decoder_class: type[SSEDecoder]) -> SSEDecoder:
-        """Return a decoder with the options of the case."""
+    def decoder(self, decoder_class: type[SSEDecoder], others: _Others | None = None) -> SSEDecoder:
+        """Return a decoder with the options of the case; with callbacks, if it has some."""
+        observers = others if self.observed else None
         return decoder_class(
             max_event_size=self.limit,
             last_event_id=self.first_id,
             dispatch_empty=self.dispatch_empty,
+            on_comment=observers.on_comment if observers else None,
+            on_ignored=observers.on_ignored if observers else None,
         )
 
     def chunks(self) -> Iterator[bytes]:
@@ -94,6 +116,45 @@ class Case:
                 end = start + rng.randint(0 if self.cuts > 1 else 1, 1 << (self.cuts - 1))
             yield self.stream[start:end]
             start = end
+
+
+class _Interrupt(BaseException):
+    """As KeyboardInterrupt: no error of the parser's."""
+
+
+class _Others:
+    """The code of others that a decoder calls. It raises now and then, but always at the same."""
+
+    def __init__(self) -> None:
+        self.called: list[tuple[str, str]] = []
+        self.parsed = 0
+        self.parse = by_event(
+            {"a": self._parse_data, "message": self._parse_data}, self._parse_data
+        )
+
+    def on_comment(self, text: str) -> None:
+        self._call("comment", text)
+
+    def on_ignored(self, line: str) -> None:
+        self._call("ignored", line)
+
+    def _call(self, kind: str, text: str) -> None:
+        self.called.append((kind, text))
+        if len(self.called) % 5 == 4:
+            raise LookupError(text) if len(self.called) % 2 else _Interrupt(text)
+
+    def parse_event(self, event: str, data: bytes) -> object:
+        return event, self._parse_data(data)
+
+    def _parse_data(self, data: bytes) -> object:
+        self.parsed += 1
+        if self.parsed % 7 == 3:
+            raise _Interrupt(self.parsed)
+        if b"b" in data or b"5" in data:
+            raise LookupError(data)
+        if b"x" in data:
+            raise SkipEvent
+        return len(data), data
 
 
 class _Lent(NamedTuple):
@@ -124,26 +185,34 @@ def check(case: bytes) -> None:
 def check_twins(case: Case) -> None:
     """Fail if the twins differ after any call."""
     rng = random.Random(case.seed)
-    python = case.decoder(implementation("_decoder"))
-    c = case.decoder(implementation("_speedups"))
+    others = _Others(), _Others()
+    python = case.decoder(implementation("_decoder"), others[0])
+    c = case.decoder(implementation("_speedups"), others[1])
+
+    def feed_both(method: str, chunk: bytes) -> Result:
+        expected = _feed(python, others[0], method, chunk, case.in_bytearray)
+        result = _feed(c, others[1], method, chunk, case.in_bytearray)
+        assert result == expected, (method, chunk, result, expected)
+        assert others[1].called == others[0].called
+        return expected
+
     failures = 0
     for number, chunk in enumerate(case.chunks()):
-        raw = case.raw[number % len(case.raw)]
-        expected = _feed(python, chunk, raw, case.in_bytearray)
-        result = _feed(c, chunk, raw, case.in_bytearray)
-        assert result == expected, (number, chunk, result, expected)
-        assert c.last_event_id == python.last_event_id
-        # The Python decoder does work to tell this, which must change nothing.
+        expected = feed_both(case.methods[number % len(case.methods)], chunk)
+        # Reading these must change nothing.
         if rng.random() < 0.25:
-            assert c.reconnection_time == python.reconnection_time
-        failures += isinstance(expected, tuple)
+            assert _attributes(c) == _attributes(python)
+        failures += isinstance(expected, tuple) and expected[0] in ("EventTooLarge", "ValueError")
         if failures > 2:  # each further call would fail as well
             break
+        for method in ("feed_parsed", "feed"):  # what waits
+            while others[0].parsed and rng.random() < 0.5:
+                feed_both(method, b"")
     for _ in range(2):
         assert _close(c) == _close(python)
-        assert c.last_event_id == python.last_event_id
-        assert c.reconnection_time == python.reconnection_time
-    assert _feed(c, b"data", False, False) == _feed(python, b"data", False, False)
+        assert _attributes(c) == _attributes(python)
+    for method in (*case.methods * 3, "feed"):
+        feed_both(method, b"data")
 
 
 def check_reference(case: Case) -> None:
@@ -175,19 +244,32 @@ def check_reference(case: Case) -> None:
         assert outcome[:2] == expected[:2]
 
 
-def _feed(decoder: SSEDecoder, chunk: bytes, raw: bool, in_bytearray: bool) -> Result:
+def _attributes(decoder: SSEDecoder) -> tuple[object, ...]:
+    return decoder.last_event_id, decoder.reconnection_time, decoder.unfinished
+
+
+def _feed(
+    decoder: SSEDecoder, others: _Others, method: str, chunk: bytes, in_bytearray: bool
+) -> Result:
     lent = _Lent(bytearray(chunk) if in_bytearray else chunk)
-    events: list[RawEvent] | list[ServerSentEvent]
+    events: list[RawEvent] | list[ServerSentEvent] | list[ParsedEvent[Any]]
+    parse: Callable[[str, bytes], object]
     try:
-        events = decoder.feed_raw(lent.chunk) if raw else decoder.feed(lent.chunk)
-    except (EventTooLarge, ValueError) as error:
+        if method == "feed_parsed":
+            parse = others.parse if in_bytearray else others.parse_event
+            events = decoder.feed_parsed(lent.chunk, parse)
+        else:
+            events = (
+                decoder.feed_raw(lent.chunk) if method == "feed_raw" else decoder.feed(lent.chunk)
+            )
+    except (EventTooLarge, ValueError, LookupError, RuntimeError, _Interrupt) as error:
         return _raised(error)
     lent.take_back()
     return [_seen(event, lent.chunk) for event in events]
 
 
-def _seen(event: RawEvent | ServerSentEvent, chunk: BytesLike) -> Seen:
-    if isinstance(event, ServerSentEvent):
+def _seen(event: RawEvent | ServerSentEvent | ParsedEvent[Any], chunk: BytesLike) -> Seen:
+    if isinstance(event, (ServerSentEvent, ParsedEvent)):
         return event.event, event.data, event.id, event.retry, None
     assert type(event) is RawEvent
     data = event.data
@@ -202,11 +284,12 @@ def _seen(event: RawEvent | ServerSentEvent, chunk: BytesLike) -> Seen:
 def _close(decoder: SSEDecoder) -> Result:
     try:
         decoder.close()
-    except EventTooLarge as error:
+    except (EventTooLarge, LookupError) as error:
         return _raised(error)
     return []
 
 
-def _raised(error: EventTooLarge | ValueError) -> Result:
-    assert error.__suppress_context__
-    return type(error).__name__, str(error), error.args
+def _raised(error: BaseException) -> Result:
+    if isinstance(error, (EventTooLarge, ValueError)):
+        assert error.__suppress_context__
+    return type(error).__name__, str(error), error.args, failed_event(error)

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -589,3 +590,37 @@ def test_page_has_every_file() -> None:
     page = PAGE.read_text("utf-8")
     for path in FOLDER.glob("*.py"):
         assert f"<!-- file: {path.relative_to(ROOT).as_posix()} -->" in page
+    path = FOLDER / "events.c"
+    assert (
+        f"<!-- file: {path.relative_to(ROOT).as_posix()} -->\n\n```c\n{path.read_text()}```\n"
+        in page
+    )
+
+
+# -- the program in C ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.2])
+def test_program_in_c(tmp_path: Path, pause: float) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    program = tmp_path / "events"
+    strict = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"]
+    command = [compiler, *strict, "-I", ROOT / "sse_proto", "-o", program, FOLDER / "events.c"]
+    subprocess.run(command, check=True, timeout=60)
+    with subprocess.Popen(
+        [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        running.stdin.write(b"\xef\xbb\xbf: hello\r\ndata: a\r\n\r\nevent: x\nda")
+        running.stdin.flush()
+        assert running.stdout.readline() == b"message: a\n"  # while the stream goes on
+        time.sleep(pause)
+        output, errors = running.communicate(b"ta: b\ndata\n\ndata: c", timeout=10)
+    assert (output, errors) == (b"x: b\n\n", b"7 bytes of an event are unfinished\n")
+    assert running.returncode == 0
+    large = b"data: a\n\ndata: " + bytes(1024 * 1024)
+    done = subprocess.run([program], input=large, capture_output=True, check=False, timeout=10)
+    assert (done.returncode, done.stdout) == (1, b"message: a\n")
