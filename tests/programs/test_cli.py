@@ -772,7 +772,7 @@ def bytes_of(chunk: dict[str, object]) -> bytes:
     return base64.b64decode(str(chunk["base64"]))
 
 
-def write_recording(file: Path, *chunks: dict[str, object]) -> None:
+def write_recording(file: Path, *chunks: Mapping[str, object]) -> None:
     file.write_text("".join(f"{line}\n" for line in (HEAD, *map(json.dumps, chunks))), "utf-8")
 
 
