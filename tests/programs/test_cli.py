@@ -839,6 +839,23 @@ class TestClients:
         assert done[:2] == (1, "a\n")
         assert "0.2 s" in done.err
 
+    def test_event_timeout(self, tail: Tail, server: RawServer, client: str) -> None:
+        def stuck(exchange: Exchange) -> None:
+            exchange.start()
+            exchange.send(b"retry: 10\ndata: a\n\n")
+            while not exchange.stalled(0.05):
+                exchange.send(b": alive\n")
+
+        server.route("/", stuck)
+        command = ["--client", client, "--event-timeout", "0.4", "--data", server.url()]
+        done = tail(*command, "--no-reconnect")
+        assert done[:2] == (1, "a\n")
+        assert "no event" in done.err
+        assert "0.4 s" in done.err
+        done = tail(*command, "--max-events", "2")
+        assert done[:2] == (0, "a\na\n")
+        assert "; connecting again in 0.0 s\n" in done.err
+
     def test_certificates_and_proxies(
         self, tail: Tail, tls: TlsFiles, tls_server: RawServer, client: str
     ) -> None:
