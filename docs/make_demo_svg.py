@@ -113,5 +113,5 @@ def drawn(line: str, y: int) -> str:
 
 if __name__ == "__main__":
     output, *options = sys.argv[1:] or [str(Path(__file__).parent / "demo.svg")]
-    run = record([sys.executable, "-m", "sse_httpxr", "--demo", *options])
+    run = record([sys.executable, "-m", "sse_tail", "--demo", *options])
     Path(output).write_text(draw([(0.0, f"$ \x1b[1m{TITLE}\x1b[0m"), *run]), "utf-8")

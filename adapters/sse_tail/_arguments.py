@@ -127,6 +127,12 @@ def _add_connection(parser: argparse.ArgumentParser) -> None:
         type=_positive(float),
         help="give a connection up for lost after so long without any byte; default: never",
     )
+    add(
+        "--event-timeout",
+        metavar="SECONDS",
+        type=_positive(float),
+        help="the same after so long without an event, though comments may come",
+    )
 
 
 def _add_recording(parser: argparse.ArgumentParser) -> None:

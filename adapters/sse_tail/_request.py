@@ -44,6 +44,7 @@ def request_of(parser: ArgumentParser, options: Namespace, library: Any) -> dict
         "last_event_id": options.last_event_id,
         "reconnect": ReconnectPolicy(reconnect_on_end=True) if again else None,
         "idle_timeout": options.idle_timeout,
+        "event_timeout": options.event_timeout,
     }
 
 

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -338,7 +339,10 @@ HOSTILE_SHOWN: Final = "\\x1b]0;owned\\x07 \\x9b31m \\x08\\x7f é\ttab"
 
 @contextmanager
 def on_terminal(
-    *arguments: str, stdout: int | IO[bytes] | None = None, stderr: bool = False
+    *arguments: str,
+    stdout: int | IO[bytes] | None = None,
+    stderr: bool = False,
+    columns: int = 0,
 ) -> Generator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     """Run the command line on a pseudo-terminal; gives the other side of it.
 
@@ -346,7 +350,9 @@ def on_terminal(
         arguments: Those of the command line.
         stdout: Where it goes. Default: to the terminal.
         stderr: Whether that goes to the terminal, too.
+        columns: Its width; 0: unknown.
     """
+    import fcntl
     import pty
     import termios
 
@@ -354,6 +360,7 @@ def on_terminal(
     attributes = termios.tcgetattr(theirs)
     attributes[1] &= ~termios.OPOST  # LF stays LF
     termios.tcsetattr(theirs, termios.TCSANOW, attributes)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
     with os.fdopen(ours, "rb", buffering=0) as screen, os.fdopen(theirs, "wb") as terminal:
         errors = terminal if stderr else subprocess.PIPE
         with running(*arguments, stdout=stdout or terminal, stderr=errors) as process:
@@ -394,6 +401,116 @@ def test_control_characters_are_shown_on_a_terminal(
             ' é\\ttab", "id": null, "retry": null}\n',
         }[form[0] if form else ""]
     )
+
+
+STATUS: Final = re.compile(
+    r"sse-tail: (\d+) events?, ([\d.]+ k?B), ([\d.]+) events/s; none for ([\d.]+) s"
+)
+
+
+def shown_lines(screen: str) -> list[str]:
+    """Return the lines of a terminal after all that was drawn over them."""
+    lines: list[str] = []
+    for line in screen.split("\n"):
+        cells: list[str] = []
+        for part in line.split("\r"):
+            cells[: len(part)] = part
+        lines.append("".join(cells).rstrip())
+    return lines
+
+
+def sends_slowly(*parts: bytes) -> Handler:
+    """Send parts of an event stream, each with time for a status line after it."""
+
+    def handler(exchange: Exchange) -> None:
+        exchange.start()
+        for part in parts:
+            exchange.send(part)
+            time.sleep(0.6)
+
+    return handler
+
+
+@posix_only
+class TestStatusLine:
+    def test_on_a_terminal(self, server: RawServer) -> None:
+        event = b"data: x\n\n: " + b"x" * 500 + b"\n"
+        server.route("/", sends_slowly(event, event, event))
+        command = ["--no-reconnect", "--data", server.url()]
+        with on_terminal(*command, stderr=True) as (process, screen):
+            shown = all_on(screen)
+            assert process.wait(TIMEOUT) == 0
+        drawn = STATUS.findall(shown)
+        assert {events for events, *_ in drawn} >= {"1", "2", "3"}
+        assert {size for _, size, *_ in drawn} >= {"512 B", "1.0 kB", "1.5 kB"}
+        assert max(float(rate) for _, _, rate, _ in drawn) > 0
+        assert max(float(silence) for *_, silence in drawn) > 0.2
+        # It has left nothing behind.
+        assert shown_lines(shown) == ["x", "x", "x", ""]
+
+    def test_where_events_go_to_a_file(self, server: RawServer, tmp_path: Path) -> None:
+        command = ["--no-reconnect", "--field", "0", server.url()]
+        server.route("/", sends_slowly(b'data: ["x"]\n\n', b'data: ["y"]\n\n'))
+        with open(tmp_path / "out", "wb") as out:
+            with on_terminal(*command, stdout=out, stderr=True) as (process, screen):
+                shown = all_on(screen)
+                assert process.wait(TIMEOUT) == 0
+        assert "2" in {events for events, *_ in STATUS.findall(shown)}
+        assert shown_lines(shown) == [""]
+        assert (tmp_path / "out").read_bytes() == b"xy"
+
+    def test_messages_are_on_lines_of_their_own(self, server: RawServer) -> None:
+        server.route("/", sends_slowly(b"data: x\n\ndata: y"))
+        command = ["--no-reconnect", "--data", server.url()]
+        with on_terminal(*command, stderr=True) as (process, screen):
+            shown = all_on(screen)
+            assert process.wait(TIMEOUT) == 4
+        assert STATUS.search(shown)
+        assert shown_lines(shown) == [
+            "x",
+            "sse-tail: error: the stream ended inside an event, after 7 bytes of it",
+            "",
+        ]
+
+    def test_not_within_a_line(self, server: RawServer) -> None:
+        event = b'data: {"a": "token "}\n\n'
+        server.route("/", sends_slowly(event, event))
+        command = ["--no-reconnect", "--field", "a", server.url()]
+        with on_terminal(*command, stderr=True) as (process, screen):
+            shown = all_on(screen)
+            assert process.wait(TIMEOUT) == 0
+        assert shown[shown.index("token") :] == "token token \n"
+
+    def test_none_in_a_pipe(self, server: RawServer) -> None:
+        server.route("/", sends_slowly(b"data: x\n\n"))
+        command = ["--no-reconnect", "--data", server.url()]
+        with on_terminal(*command, stdout=subprocess.PIPE, stderr=True) as (process, screen):
+            assert process.stdout is not None
+            assert process.stdout.read() == b"x\n"
+            assert all_on(screen) == ""
+        with on_terminal(*command) as (process, screen):
+            assert all_on(screen) == "x\n"
+            assert finish(process).err == ""
+
+    def test_it_is_as_wide_as_the_terminal(self, server: RawServer) -> None:
+        server.route("/", sends_slowly(b"data: x\n\n"))
+        command = ["--no-reconnect", "--data", server.url()]
+        with on_terminal(*command, stderr=True, columns=20) as (process, screen):
+            shown = all_on(screen)
+            assert process.wait(TIMEOUT) == 0
+        assert "sse-tail: 1 event, \r" in shown
+        assert shown_lines(shown) == ["x", ""]
+
+    def test_ctrl_c_erases_it(self, server: RawServer) -> None:
+        server.route("/", sends_and_holds(b"data: x\n\n"))
+        with on_terminal("--data", server.url(), stderr=True) as (process, screen):
+            shown = b""
+            while b"for" not in shown:
+                shown += screen.read(4096)
+            process.send_signal(signal.SIGINT)
+            everything = shown.decode() + all_on(screen)
+            assert process.wait(TIMEOUT) == 130
+        assert shown_lines(everything) == ["x", ""]
 
 
 def test_control_characters_are_left_alone_in_a_pipe(server: RawServer) -> None:
@@ -577,8 +694,8 @@ def test_certificates(
     command = ["--no-reconnect", "--data", tls_server.url()]
     untrusted = tail(*command)
     assert (untrusted.status, untrusted.out) == (1, "")
-    assert untrusted.err.endswith(
-        f"sse-tail: error: error sending request for url ({command[2]})\n"
+    assert untrusted.err.startswith(
+        f"sse-tail: error: error sending request for url ({command[2]}): invalid peer certificate"
     )
     assert tail(*command, "--cacert", str(tls.ca_pem)) == Done(0, "safe\n", "")
     assert tail(*command, "--insecure") == Done(0, "safe\n", "")
@@ -772,7 +889,7 @@ def bytes_of(chunk: dict[str, object]) -> bytes:
     return base64.b64decode(str(chunk["base64"]))
 
 
-def write_recording(file: Path, *chunks: dict[str, object]) -> None:
+def write_recording(file: Path, *chunks: Mapping[str, object]) -> None:
     file.write_text("".join(f"{line}\n" for line in (HEAD, *map(json.dumps, chunks))), "utf-8")
 
 
@@ -838,6 +955,23 @@ class TestClients:
         done = tail(*command, server.url())
         assert done[:2] == (1, "a\n")
         assert "0.2 s" in done.err
+
+    def test_event_timeout(self, tail: Tail, server: RawServer, client: str) -> None:
+        def stuck(exchange: Exchange) -> None:
+            exchange.start()
+            exchange.send(b"retry: 10\ndata: a\n\n")
+            while not exchange.stalled(0.05):
+                exchange.send(b": alive\n")
+
+        server.route("/", stuck)
+        command = ["--client", client, "--event-timeout", "0.4", "--data", server.url()]
+        done = tail(*command, "--no-reconnect")
+        assert done[:2] == (1, "a\n")
+        assert "no event" in done.err
+        assert "0.4 s" in done.err
+        done = tail(*command, "--max-events", "2")
+        assert done[:2] == (0, "a\na\n")
+        assert "; connecting again in 0.0 s\n" in done.err
 
     def test_certificates_and_proxies(
         self, tail: Tail, tls: TlsFiles, tls_server: RawServer, client: str

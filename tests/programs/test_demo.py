@@ -17,7 +17,7 @@ import pytest
 from sse_tail.cli import main
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
-COMMAND: Final = [sys.executable, "-m", "sse_httpxr", "--demo", "--fast"]
+COMMAND: Final = [sys.executable, "-m", "sse_tail", "--demo", "--fast"]
 # A shell that starts this in the background may have SIGINT ignored.
 DEAF_NO_MORE: Final = """
 import signal
