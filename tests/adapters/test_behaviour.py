@@ -911,16 +911,14 @@ CODED: Final[dict[str, Case]] = {
 @pytest.mark.parametrize("case", CODED.values(), ids=CODED.keys())
 @driven
 async def test_a_content_coding(driver: Driver, server: RawServer, case: Case) -> None:
-    if not driver.is_httpxr:
-        pytest.skip("its adapter has the client undo the coding")
+    driver.needs("gzip")
     await check_case(driver, server, case)
 
 
 @driven
 async def test_a_malformed_coding_is_a_lost_connection(driver: Driver, server: RawServer) -> None:
     server.route("/", coded("x-gzip", GZIP[:-1]))
-    if not driver.is_httpxr:
-        pytest.skip("its adapter has the client undo the coding")
+    driver.needs("gzip")
     async with driver.client() as client:
         async with driver.subscribe(client, "GET", server.url(), reconnect=FAST) as stream:
             assert [(await stream.next()).data for _ in range(4)] == ["1", "2", "1", "2"]
@@ -929,8 +927,7 @@ async def test_a_malformed_coding_is_a_lost_connection(driver: Driver, server: R
 @driven
 async def test_an_unknown_coding_is_final(driver: Driver, server: RawServer) -> None:
     server.route("/", coded("rot13", event("1")))
-    if not driver.is_httpxr:
-        pytest.skip("its adapter has the client undo the coding")
+    driver.needs("gzip")
     async with driver.client() as client:
         async with driver.subscribe(client, "GET", server.url(), reconnect=FAST) as stream:
             with pytest.raises(driver.adapter.SSEError, match="'rot13' cannot be undone") as raised:
@@ -1542,6 +1539,19 @@ JSON: Final[dict[str, tuple[str, bytes, list[Any]]]] = {
     "lines": (NDJSON, '{"a": "ü"}\r\n\n[1]\n2'.encode(), [{"a": "ü"}, [1], 2]),
     "lines to [DONE]": ("application/json; x=y", b"1\n[DONE]\n2\n", [1]),
     "lines of text": ("text/plain", b"1\n2\n", [1, 2]),
+    "lines behind a byte order mark": (NDJSON, b"\xef\xbb\xbf1\n2\n", [1, 2]),
+    "one document over lines": (
+        "application/problem+json",
+        b'\xef\xbb\xbf{\n  "error": {\n    "]": "\\"}"\n  }\n}',
+        [{"error": {"]": '"}'}}],
+    ),
+    "an array over lines": ("application/json", b"[\n  1,\n  [2]\n]\n", [[1, [2]]]),
+    "documents and lines": ("application/json", b'{"a":\n1}\n2\n[]', [{"a": 1}, 2, []]),
+    "a sequence": (
+        "application/json-seq",
+        b'\x1e{"a": 1}\n\x1e[\n2\n]\n\x1e"b"\n\x1e3\n',
+        [{"a": 1}, [2], "b", 3],
+    ),
 }
 
 
@@ -1571,6 +1581,30 @@ async def test_json(
     if content_type == EVENT_STREAM:
         async with driver.open("GET", server.url(), items="iter_json") as stream:
             assert await stream.rest() == expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (NDJSON, b'{"a": 1,}\n1\n'),
+        ("application/json", b'{\n"a": 1,\n}\n1\n'),
+        ("application/json-seq", b"\x1e[1,]\n\x1e1\n"),
+        ("application/json-seq", b"\x1e[1\x1e1\n"),
+        ("application/json-seq", b"\x1e1\x1e1\n"),
+    ],
+)
+@driven
+async def test_what_is_no_json_is_an_error_and_no_end(
+    driver: Driver, server: RawServer, content_type: str, body: bytes
+) -> None:
+    driver.needs("iter_json")
+    server.route("/", answers(body, content_type=content_type))
+    async with driver.open("GET", server.url()) as stream:
+        items = driver.items_of(stream.response)
+        with pytest.raises(json.JSONDecodeError):
+            await driver.next(items)
+        assert await driver.next(items) == 1
+        await driver.close(items)
 
 
 @driven
