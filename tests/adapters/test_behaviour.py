@@ -1583,6 +1583,49 @@ async def test_json(
             assert await stream.rest() == expected
 
 
+@driven
+async def test_after_done_the_connection_is_used_again(driver: Driver, server: RawServer) -> None:
+    driver.needs("iter_json")
+
+    @server.route("/")
+    def chat(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(event("1"))
+        exchange.send(event("[DONE]"))
+        if exchange.query:  # says a bit more
+            exchange.send(b": bye\n\n" * 100)
+
+    async with driver.client() as client:
+        for path in ("/", "/?more", "/", "/?more", "/"):
+            async with driver.connect(
+                client, "POST", server.url(path), items="iter_json"
+            ) as stream:
+                assert await stream.rest() == [1]
+                assert await stream.rest() == []
+    assert len(server.requests) == 5
+    assert server.connections <= 1 + driver.is_httpxr  # which is sometimes late
+
+
+@pytest.mark.parametrize("more", [b"", b"data: x\n\n"])
+@driven
+async def test_after_done_nobody_waits(driver: Driver, server: RawServer, more: bytes) -> None:
+    driver.needs("iter_json")
+
+    @server.route("/")
+    def chat(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(event("1") + event("[DONE]"))
+        while more and exchange.wait_closed(0.001) is None:
+            exchange.send(more)
+        exchange.wait_closed(TIMEOUT)
+
+    async with driver.open("POST", server.url(), items="iter_json") as stream:
+        started = time.perf_counter()
+        assert await stream.rest() == [1]
+        assert time.perf_counter() - started < 5 * PROMPT
+    await driver.wait_for_close(server)
+
+
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
