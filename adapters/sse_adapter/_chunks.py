@@ -25,8 +25,8 @@ _START_SIZE: Final = 64 * 1024
 _START_SECONDS: Final = 1.0
 """The longest wait for these, where a wait can be bounded."""
 _REST_SECONDS: Final = 0.01
-"""The longest wait for the end of a body that nobody needs any more. A server that means to keep the
-connection sends it with the last event, or right behind it: this is for the way from there."""
+"""The longest wait for the end of a body that nobody needs any more. A server that means to keep
+the connection sends it with the last event, or right behind it: this is for the way from there."""
 
 
 class Chunks:

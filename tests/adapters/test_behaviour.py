@@ -22,7 +22,7 @@ import threading
 import time
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -1375,6 +1375,39 @@ async def test_the_connection_of_a_stream_that_ended_is_used_again(
             async with driver.connect(client, "GET", server.url()) as stream:
                 assert len(await stream.rest()) == 1
     assert server.connections <= 2  # httpxr is sometimes late
+
+
+def application(sleep: Callable[[float], Awaitable[None]], is_endless: bool) -> Any:
+    """Return an ASGI application that sends an event, and goes on for ever or not."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"content-type", EVENT_STREAM.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": event("1"), "more_body": True})
+        while is_endless:
+            await sleep(0.01)
+            await send({"type": "http.response.body", "body": event("2"), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    return app
+
+
+@driven
+async def test_an_endless_application_in_process_is_an_error(async_driver: Driver) -> None:
+    driver = async_driver
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    if isinstance(driver, TrioDriver):
+        sleep = importlib.import_module("trio").sleep
+    for is_endless in (False, True):
+        transport = driver.library.ASGITransport(application(sleep, is_endless))
+        async with driver.client(transport=transport) as client:
+            if not is_endless:
+                async with driver.connect(client, "GET", "http://app/") as stream:
+                    assert [item.data for item in await stream.rest()] == ["1"]
+                continue
+            with pytest.raises(driver.error("ReadTimeout"), match="ASGITransport runs an"):
+                async with driver.connect(client, "GET", "http://app/", timeout=0.2):
+                    pass
 
 
 @driven
