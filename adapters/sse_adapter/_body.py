@@ -59,6 +59,15 @@ class Body(ABC, Generic[_R]):
         """
         return ""
 
+    @property
+    def can_drain(self) -> bool:
+        """Whether each `read` keeps to its ``seconds``, and may be followed by `close` after that.
+
+        Then what is left of a body behind its last event is read, if it is there already, so that
+        the client can use the connection again. Default: no.
+        """
+        return False
+
     def check(self) -> None:  # not abstract: some clients have one kind of response
         """Check that the response can be read this way. Called once, before the first `read`.
 

@@ -24,6 +24,9 @@ _START_SIZE: Final = 64 * 1024
 """Bytes of a refused body that are read: enough for any API's error."""
 _START_SECONDS: Final = 1.0
 """The longest wait for these, where a wait can be bounded."""
+_REST_SECONDS: Final = 0.01
+"""The longest wait for the end of a body that nobody needs any more. A server that means to keep
+the connection sends it with the last event, or right behind it: this is for the way from there."""
 
 
 class Chunks:
@@ -102,6 +105,24 @@ class Chunks:
             self._is_malformed = True
             await self._body.close()
             raise self._body.decoding_error(str(error)) from error
+
+    async def drain(self) -> None:
+        """Read a body that nobody needs to its end, if that is there: for its connection's sake.
+
+        A client uses a connection again only where the body was read whole.
+        """
+        if not self._body.can_drain:
+            return
+        size = 0
+        deadline = time.monotonic() + _REST_SECONDS
+        try:
+            while size < _START_SIZE and (left := deadline - time.monotonic()) > 0:
+                chunk = await self._body.read(left)
+                if chunk is None:
+                    return
+                size += len(chunk)
+        except Exception:  # it is closed without its end, then
+            pass
 
     async def start(self) -> bytes:
         """Return the start of a body that is refused, or what came of it in a short time.

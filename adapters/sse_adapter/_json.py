@@ -1,8 +1,18 @@
-"""JSON from a response, live: each event's data, or each line of NDJSON."""
+"""JSON from a response, live, by its content type.
+
+- ``text/event-stream``: the data of each event.
+- ``application/json``, and what ends in ``+json``: one document, of as many lines as it has; or,
+  since servers send that as well, one after the other (`_TextDecoder`).
+- ``application/json-seq``: JSON text sequences, RFC 7464 (`_SequenceDecoder`).
+- Others, as ``application/x-ndjson``: each line (`_LineDecoder`).
+
+A decoder makes texts of chunks, a `Reader` reads them, `JsonItems` and `AsyncJsonItems` parse them.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from sse_proto import EventTooLarge, SSEDecoder, media_type
@@ -28,6 +38,8 @@ __all__ = [
 
 _DONE: Final = "[DONE]"  # what chat APIs send in place of a last object
 _MAX_LINE_SIZE: Final = 16 * 1024 * 1024  # bytes, as events are limited
+_SEPARATOR: Final = b"\x1e"
+_TOKEN: Final = re.compile(rb'[\\"{}\[\]\n\x1e]')  # what can begin or end a text, or a part of it
 
 
 def json_items(body: Body[Any]) -> JsonItems:
@@ -41,9 +53,17 @@ def async_json_items(body: Body[Any]) -> AsyncJsonItems:
 
 
 def _reader(body: Body[Any]) -> tuple[Reader[Any], Callable[[Any], str]]:
-    if media_type(content_type_of(body.headers)) == "text/event-stream":
+    kind = media_type(content_type_of(body.headers))
+    if kind == "text/event-stream":
         return Reader(lambda _: body, SSEDecoder(), why_no_json_stream), data_of
-    return Reader(lambda _: body, _LineDecoder(), why_no_json_stream), str
+    decoder: _LineDecoder | _TextDecoder
+    if kind.endswith(("/json-seq", "+json-seq")):
+        decoder = _SequenceDecoder()
+    elif kind.endswith(("/json", "+json")):
+        decoder = _TextDecoder()
+    else:
+        decoder = _LineDecoder()
+    return Reader(lambda _: body, decoder, why_no_json_stream), _Texts().text_of
 
 
 def data_of(event: ServerSentEvent) -> str:
@@ -121,6 +141,19 @@ def _parse(text: str) -> Any:
         raise json.JSONDecodeError(f"{error.msg} in {text!r:.200}", text, error.pos) from None
 
 
+class _Texts:
+    """The texts of one body."""
+
+    _is_first = True
+
+    def text_of(self, text: str) -> str:
+        """Return a text; the first one without the byte order mark (RFC 8259, 8.1)."""
+        if self._is_first:
+            self._is_first = False
+            return text.removeprefix("\ufeff")
+        return text
+
+
 class _LineDecoder:
     """Chunks in, lines of NDJSON out. The last line need not end."""
 
@@ -142,3 +175,74 @@ class _LineDecoder:
         line = self._pending.decode("utf-8", "replace")
         self._pending.clear()
         return [line] if line else []
+
+
+class _TextDecoder:
+    """Chunks in, JSON texts out. For one document, of many lines; or for one text after the other.
+
+    A text ends with the line that closes all that it has opened, and so comes live; or before a
+    record separator (RFC 7464, 2.1), or with the body. A line end within a string, which JSON does
+    not have, ends a text too: so what is malformed does not take all the rest with it.
+    """
+
+    def __init__(self) -> None:
+        self._pending = bytearray()  # of the text that has begun
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._depth = 0  # of brackets and braces
+        self._is_in_string = False
+        self._escaped_at = -1  # where the character after a backslash is
+        self._scanned = 0  # bytes of what is pending
+
+    def feed(self, chunk: bytes, /) -> list[str]:
+        texts: list[str] = []
+        self._pending += chunk
+        start = 0
+        # A copy, as what is scanned must not change; of a text in many chunks, of its new part.
+        offset = self._scanned
+        for token in _TOKEN.finditer(bytes(self._pending[offset:])):
+            at, kind = offset + token.start(), token[0]
+            if kind == _SEPARATOR or (kind == b"\n" and (self._is_in_string or self._depth == 0)):
+                end = at if kind == _SEPARATOR else at + 1
+                texts.append(self._text(start, end))
+                self._start_over()
+                start = at + 1
+            elif self._is_in_string:
+                if at == self._escaped_at:
+                    pass
+                elif kind == b"\\":
+                    self._escaped_at = at + 1
+                elif kind == b'"':
+                    self._is_in_string = False
+            elif kind == b'"':
+                self._is_in_string = True
+            elif kind in b"{[":
+                self._depth += 1
+            elif kind in b"}]":
+                self._depth = max(0, self._depth - 1)
+        del self._pending[:start]
+        self._escaped_at -= start
+        self._scanned = len(self._pending)
+        if self._scanned > _MAX_LINE_SIZE:
+            raise EventTooLarge(self._scanned, _MAX_LINE_SIZE)
+        return texts
+
+    def close(self) -> list[str]:
+        text = self._text(0, len(self._pending))
+        self._pending.clear()
+        self._start_over()
+        return [text]
+
+    def _text(self, start: int, end: int) -> str:
+        return self._pending[start:end].decode("utf-8", "replace")
+
+
+class _SequenceDecoder(_TextDecoder):
+    """Chunks in, the texts of a JSON text sequence out (RFC 7464)."""
+
+    def _text(self, start: int, end: int) -> str:
+        text = super()._text(start, end)
+        # A number, or a word, is whole only with whitespace behind it (2.4). With a separator in
+        # its place the text is not JSON, and the error shows it.
+        return f"{text}\x1e" if text and text[-1] not in ' \t\r\n}]"' else text

@@ -83,6 +83,7 @@ class Reader(Generic[_T]):
         self._is_closed = False  # whether it is over because it was closed
         self.has_ended = False
         """Whether `end` was called."""
+        self._must_drain = False
 
     def next(self) -> _T:
         """Return the next item; raise StopIteration after the last, and as ``EventSource``."""
@@ -101,8 +102,8 @@ class Reader(Generic[_T]):
         raise StopAsyncIteration
 
     def end(self) -> None:
-        """Stop handing out items, whatever may follow."""
-        self._is_over = self.has_ended = True
+        """Stop handing out items, whatever may follow. The next call reads on to the body's end."""
+        self._is_over = self.has_ended = self._must_drain = True
         self.items.clear()
 
     def close(self) -> None:
@@ -125,6 +126,10 @@ class Reader(Generic[_T]):
     async def _fill(self, is_async: bool) -> None:
         """Read until there are items, or no more to come."""
         body = self._body_of(is_async)
+        if self._must_drain:
+            self._must_drain = False
+            if self._chunks is not None:
+                await self._chunks.drain()
         while not (self.items or self._is_over):
             chunks = self._chunks or await self._judge(body)
             silence = self._silence

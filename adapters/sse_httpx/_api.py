@@ -75,8 +75,10 @@ def iter_json(response: Response) -> JsonItems:
 
     Args:
         response: From `connect_sse`, as its ``source.response``, or as `EventSource` takes it. An
-            event stream gives the data of its events, parsed, without empty ones. NDJSON (any
-            ``application/*`` type with ``json``, and ``text/plain``) gives each line that is not
+            event stream gives the data of its events, parsed, without empty ones.
+            ``application/json`` (or ``+json``) gives the document, however many lines it has;
+            ``application/json-seq`` each text of the sequence (RFC 7464); NDJSON (other
+            ``application/*`` types with ``json``, and ``text/plain``) each line that is not
             blank.
 
     Iterating ends at ``[DONE]``, or with the body. It raises what iterating an `EventSource` does;

@@ -57,6 +57,10 @@ class _HttpxBody(Body[R]):
         value: str = self.response.headers.get("content-encoding", "")
         return value
 
+    @property
+    def can_drain(self) -> bool:
+        return self._source is not None
+
     def check(self) -> None:
         if self._content() is None:
             stream = self.response.stream

@@ -6,6 +6,8 @@ import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
+
 from sse_adapter import missing_headers
 
 from ._library import library_of
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["aopen_response", "build_request", "open_response", "refused_certificate"]
 
+_IN_PROCESS_SECONDS: Final = 30.0
+"""The longest wait for an application that is called in process, if the client sets no limit."""
 _NOT_ASCII: Final = "a header, or a cookie that a server has set, is not ASCII"
 _OF_SENDING: Final = ("auth", "follow_redirects")
 
@@ -36,7 +40,25 @@ async def aopen_response(
     library = library_of(client, "AsyncClient")
     request, sending = build_request(library, client, method, url, options)
     with _in_terms_of(library, request):
-        return await client.send(request, stream=True, **sending)
+        if not _runs_in_process(library, client, request):
+            return await client.send(request, stream=True, **sending)
+        timeouts: dict[str, Any] = request.extensions.get("timeout", {})
+        seconds = timeouts.get("read") or _IN_PROCESS_SECONDS
+        with anyio.move_on_after(seconds):
+            return await client.send(request, stream=True, **sending)
+    raise library.ReadTimeout(
+        f"no response within {seconds} s: ASGITransport runs an application to its end before it"
+        " answers, and a stream may have none; use a server on 127.0.0.1",
+        request=request,
+    )
+
+
+def _runs_in_process(library: Any, client: Any, request: Any) -> bool:
+    """Whether a client calls an application in place of sending a request."""
+    transport_for = getattr(client, "_transport_for_url", None)
+    return transport_for is not None and isinstance(
+        transport_for(request.url), library.ASGITransport
+    )
 
 
 def build_request(

@@ -83,10 +83,12 @@ def iter_json(response: httpxr.Response) -> JsonItems:
     """Return an iterator over the JSON objects in a response, each as soon as it has arrived.
 
     Args:
-        response: From `connect_sse`, as its ``source.response``, or as `EventSource` takes it. From
-            an event stream come the data of its events, parsed; events with empty data are passed
-            over. From NDJSON (any ``application/*`` type with ``json``, and ``text/plain``) comes
-            an object for each line that is not blank.
+        response: From `connect_sse`, as its ``source.response``, or as `EventSource` takes it. An
+            event stream gives the data of its events, parsed, without empty ones.
+            ``application/json`` (or ``+json``) gives the document, however many lines it has;
+            ``application/json-seq`` each text of the sequence (RFC 7464); NDJSON (other
+            ``application/*`` types with ``json``, and ``text/plain``) each line that is not
+            blank.
 
     Iterating ends at ``[DONE]``, or with the body. It raises what iterating an `EventSource` does;
     also:

@@ -77,6 +77,10 @@ class SyncBody(_HttpxrBody):
     is_async = False
     _chunks: Iterator[bytes] | None = None
 
+    @property
+    def can_drain(self) -> bool:
+        return isinstance(self._chunks, SyncChunks)
+
     def __init__(self, response: httpxr.Response) -> None:
         super().__init__(response, idle_timeout=_idle_timeout_of(response))
 
@@ -115,6 +119,10 @@ class SyncBody(_HttpxrBody):
 class AsyncBody(_HttpxrBody):
     is_async = True
     _chunks: AsyncChunks | None = None
+
+    @property
+    def can_drain(self) -> bool:
+        return self._chunks is not None
 
     def __init__(self, response: httpxr.Response) -> None:
         super().__init__(response, idle_timeout=_idle_timeout_of(response))

@@ -22,7 +22,7 @@ import threading
 import time
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -911,16 +911,14 @@ CODED: Final[dict[str, Case]] = {
 @pytest.mark.parametrize("case", CODED.values(), ids=CODED.keys())
 @driven
 async def test_a_content_coding(driver: Driver, server: RawServer, case: Case) -> None:
-    if not driver.is_httpxr:
-        pytest.skip("its adapter has the client undo the coding")
+    driver.needs("gzip")
     await check_case(driver, server, case)
 
 
 @driven
 async def test_a_malformed_coding_is_a_lost_connection(driver: Driver, server: RawServer) -> None:
     server.route("/", coded("x-gzip", GZIP[:-1]))
-    if not driver.is_httpxr:
-        pytest.skip("its adapter has the client undo the coding")
+    driver.needs("gzip")
     async with driver.client() as client:
         async with driver.subscribe(client, "GET", server.url(), reconnect=FAST) as stream:
             assert [(await stream.next()).data for _ in range(4)] == ["1", "2", "1", "2"]
@@ -929,8 +927,7 @@ async def test_a_malformed_coding_is_a_lost_connection(driver: Driver, server: R
 @driven
 async def test_an_unknown_coding_is_final(driver: Driver, server: RawServer) -> None:
     server.route("/", coded("rot13", event("1")))
-    if not driver.is_httpxr:
-        pytest.skip("its adapter has the client undo the coding")
+    driver.needs("gzip")
     async with driver.client() as client:
         async with driver.subscribe(client, "GET", server.url(), reconnect=FAST) as stream:
             with pytest.raises(driver.adapter.SSEError, match="'rot13' cannot be undone") as raised:
@@ -1380,6 +1377,39 @@ async def test_the_connection_of_a_stream_that_ended_is_used_again(
     assert server.connections <= 2  # httpxr is sometimes late
 
 
+def application(sleep: Callable[[float], Awaitable[None]], is_endless: bool) -> Any:
+    """Return an ASGI application that sends an event, and goes on for ever or not."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"content-type", EVENT_STREAM.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": event("1"), "more_body": True})
+        while is_endless:
+            await sleep(0.01)
+            await send({"type": "http.response.body", "body": event("2"), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    return app
+
+
+@driven
+async def test_an_endless_application_in_process_is_an_error(async_driver: Driver) -> None:
+    driver = async_driver
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    if isinstance(driver, TrioDriver):
+        sleep = importlib.import_module("trio").sleep
+    for is_endless in (False, True):
+        transport = driver.library.ASGITransport(application(sleep, is_endless))
+        async with driver.client(transport=transport) as client:
+            if not is_endless:
+                async with driver.connect(client, "GET", "http://app/") as stream:
+                    assert [item.data for item in await stream.rest()] == ["1"]
+                continue
+            with pytest.raises(driver.error("ReadTimeout"), match="ASGITransport runs an"):
+                async with driver.connect(client, "GET", "http://app/", timeout=0.2):
+                    pass
+
+
 @driven
 async def test_after_a_fault_iterating_says_so(driver: Driver, server: RawServer) -> None:
     server.route("/", reset)
@@ -1542,6 +1572,19 @@ JSON: Final[dict[str, tuple[str, bytes, list[Any]]]] = {
     "lines": (NDJSON, '{"a": "ü"}\r\n\n[1]\n2'.encode(), [{"a": "ü"}, [1], 2]),
     "lines to [DONE]": ("application/json; x=y", b"1\n[DONE]\n2\n", [1]),
     "lines of text": ("text/plain", b"1\n2\n", [1, 2]),
+    "lines behind a byte order mark": (NDJSON, b"\xef\xbb\xbf1\n2\n", [1, 2]),
+    "one document over lines": (
+        "application/problem+json",
+        b'\xef\xbb\xbf{\n  "error": {\n    "]": "\\"}"\n  }\n}',
+        [{"error": {"]": '"}'}}],
+    ),
+    "an array over lines": ("application/json", b"[\n  1,\n  [2]\n]\n", [[1, [2]]]),
+    "documents and lines": ("application/json", b'{"a":\n1}\n2\n[]', [{"a": 1}, 2, []]),
+    "a sequence": (
+        "application/json-seq",
+        b'\x1e{"a": 1}\n\x1e[\n2\n]\n\x1e"b"\n\x1e3\n',
+        [{"a": 1}, [2], "b", 3],
+    ),
 }
 
 
@@ -1571,6 +1614,73 @@ async def test_json(
     if content_type == EVENT_STREAM:
         async with driver.open("GET", server.url(), items="iter_json") as stream:
             assert await stream.rest() == expected
+
+
+@driven
+async def test_after_done_the_connection_is_used_again(driver: Driver, server: RawServer) -> None:
+    driver.needs("iter_json")
+
+    @server.route("/")
+    def chat(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(event("1"))
+        exchange.send(event("[DONE]"))
+        if exchange.query:  # says a bit more
+            exchange.send(b": bye\n\n" * 100)
+
+    async with driver.client() as client:
+        for path in ("/", "/?more", "/", "/?more", "/"):
+            async with driver.connect(
+                client, "POST", server.url(path), items="iter_json"
+            ) as stream:
+                assert await stream.rest() == [1]
+                assert await stream.rest() == []
+    assert len(server.requests) == 5
+    assert server.connections <= 1 + driver.is_httpxr  # which is sometimes late
+
+
+@pytest.mark.parametrize("more", [b"", b"data: x\n\n"])
+@driven
+async def test_after_done_nobody_waits(driver: Driver, server: RawServer, more: bytes) -> None:
+    driver.needs("iter_json")
+
+    @server.route("/")
+    def chat(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(event("1") + event("[DONE]"))
+        while more and exchange.wait_closed(0.001) is None:
+            exchange.send(more)
+        exchange.wait_closed(TIMEOUT)
+
+    async with driver.open("POST", server.url(), items="iter_json") as stream:
+        started = time.perf_counter()
+        assert await stream.rest() == [1]
+        assert time.perf_counter() - started < 5 * PROMPT
+    await driver.wait_for_close(server)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (NDJSON, b'{"a": 1,}\n1\n'),
+        ("application/json", b'{\n"a": 1,\n}\n1\n'),
+        ("application/json-seq", b"\x1e[1,]\n\x1e1\n"),
+        ("application/json-seq", b"\x1e[1\x1e1\n"),
+        ("application/json-seq", b"\x1e1\x1e1\n"),
+    ],
+)
+@driven
+async def test_what_is_no_json_is_an_error_and_no_end(
+    driver: Driver, server: RawServer, content_type: str, body: bytes
+) -> None:
+    driver.needs("iter_json")
+    server.route("/", answers(body, content_type=content_type))
+    async with driver.open("GET", server.url()) as stream:
+        items = driver.items_of(stream.response)
+        with pytest.raises(json.JSONDecodeError):
+            await driver.next(items)
+        assert await driver.next(items) == 1
+        await driver.close(items)
 
 
 @driven

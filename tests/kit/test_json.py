@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sse_adapter._json import why_no_json_stream
+from sse_adapter._json import _SequenceDecoder, _TextDecoder, why_no_json_stream
+from sse_proto import EventTooLarge
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,54 @@ def test_responses_that_may_have_json(
 ) -> None:
     found = why_no_json_stream(status_code, content_type)
     assert found == reason if reason is None or found is None else found.startswith(reason)
+
+
+RS = "\x1e"
+OVER_LINES = '{\n  "a": [\n    "}\\"{",\n    1\n  ]\n}'
+TEXTS: dict[str, tuple[type[_TextDecoder], str, list[str]]] = {
+    "a document": (_TextDecoder, OVER_LINES, [OVER_LINES]),
+    "an array": (_TextDecoder, "[1,\n2]\n", ["[1,\n2]\n", ""]),
+    "one after the other": (
+        _TextDecoder,
+        '{"a":1}\n[2\n]\r\n3\n',
+        ['{"a":1}\n', "[2\n]\r\n", "3\n", ""],
+    ),
+    "blank lines": (_TextDecoder, "\n\n1", ["\n", "\n", "1"]),
+    "escapes": (_TextDecoder, '"\\\\"\n"\\"\\\\\\""\n', ['"\\\\"\n', '"\\"\\\\\\""\n', ""]),
+    "closed too often": (_TextDecoder, "}\n{\n}\n", ["}\n", "{\n}\n", ""]),
+    "a line end in a string": (_TextDecoder, '{"a\n1\n', ['{"a\n', "1\n", ""]),
+    "a bracket in a string": (_TextDecoder, '"["\n1\n', ['"["\n', "1\n", ""]),
+    "never closed": (_TextDecoder, "[1\n2\n", ["[1\n2\n"]),
+    "a sequence": (
+        _SequenceDecoder,
+        f'{RS}{{"a":1}}\n{RS}[\n2]\n{RS}{{}}{RS}"x"',
+        ["", '{"a":1}\n', "", "[\n2]\n", "", "{}", '"x"'],
+    ),
+    "a cut record": (_SequenceDecoder, f"{RS}[1{RS}[2]\n", ["", f"[1{RS}", "[2]\n", ""]),
+    "a number that may be cut": (
+        _SequenceDecoder,
+        f"{RS}12{RS}34 {RS}true",
+        ["", f"12{RS}", "34 ", f"true{RS}"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS.values(), ids=TEXTS.keys())
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_texts(case: tuple[type[_TextDecoder], str, list[str]], size: int) -> None:
+    kind, body, expected = case
+    decoder = kind()
+    encoded = body.encode()
+    texts = [
+        text
+        for at in range(0, len(encoded), size)
+        for text in decoder.feed(encoded[at : at + size])
+    ]
+    assert texts + decoder.close() == expected
+
+
+def test_a_text_without_end_is_refused() -> None:
+    decoder = _TextDecoder()
+    assert decoder.feed(b'"' + b"x" * (16 * 1024 * 1024 - 1)) == []
+    with pytest.raises(EventTooLarge):
+        decoder.feed(b"x")

@@ -27,6 +27,7 @@ __all__ = [
     "event_hooks",
     "extensions_of",
     "has_proxy",
+    "is_asgi_transport",
     "is_async_iterable",
     "is_async_transport",
     "is_from_environment",
@@ -80,6 +81,11 @@ def is_network_transport(transport: object) -> TypeGuard[AsyncTransport]:
 def is_sync_network_transport(transport: object) -> TypeGuard[SyncTransport]:
     """Whether this is httpxr's own sync transport, which cannot stream."""
     return type(transport) is _httpxr.HTTPTransport
+
+
+def is_asgi_transport(transport: object) -> bool:
+    """Whether this calls an application in place of sending a request."""
+    return isinstance(transport, _httpxr.ASGITransport)
 
 
 def is_httpxr_source(stream: object) -> TypeGuard[LiveSource]:

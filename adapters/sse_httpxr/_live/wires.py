@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httpxr
 
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from .timeouts import Timeouts
 
 __all__ = ["Abort", "AsyncWire", "SyncWire"]
+
+_IN_PROCESS_SECONDS: Final = 30.0
+"""The longest wait for an application that is called in process, if the client sets no limit."""
+_IN_PROCESS_HINT: Final = (
+    "ASGITransport runs an application to its end before it answers, and a stream may have none;"
+    " use a server on 127.0.0.1"
+)
 
 
 class Abort:
@@ -143,9 +150,15 @@ class AsyncWire:
             sending = transport.handle_async_request(request)
         else:
             raise TypeError(f"{type(transport).__name__} has no handle_async_request()")
+        seconds = self._timeouts.open
+        if runs_in_process := compat.is_asgi_transport(transport):
+            seconds = seconds or _IN_PROCESS_SECONDS
         try:
-            response = await asyncio.wait_for(sending, self._timeouts.open)
+            response = await asyncio.wait_for(sending, seconds)
         except asyncio.TimeoutError:
+            if runs_in_process:
+                message = f"no response within {seconds} s: {_IN_PROCESS_HINT}"
+                raise httpxr.ReadTimeout(message, request=request) from None
             raise self._timeouts.over(request) from None
         if compat.is_httpxr_source(response.stream):
             stream = AsyncChunks(
