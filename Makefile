@@ -41,7 +41,7 @@ demo: $(VENV)/.demo ## watch live streams, some ten seconds
 test: lint types docs tests ## lint, types, docs, all tests with coverage
 
 docs: $(VENV)/.docs ## the site, in site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from posixpath import join, normpath
@@ -9,9 +10,13 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parent.parent
 
+# Its warnings end a strict build.
+_logger: Final = logging.getLogger("mkdocs.hooks")
+
 _ROW: Final = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 # What mkdocstrings shows under the pointer: a name with the module that defines it.
 _TITLE: Final = re.compile(r' title="[^"]*\bsse_\w+\._[^"]*"')
+_PRIVATE: Final = re.compile(r"\bsse_\w+\._\w+")
 _LINK: Final = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 
 
@@ -44,6 +49,10 @@ def on_post_build(*, config: Any, **_: Any) -> None:
     (Path(config.site_dir) / "llms.txt").write_text(text, "utf-8")
 
 
-def on_post_page(output: str, **_: Any) -> str:
-    """Leave out where a name is defined: it is private, and may change."""
-    return _TITLE.sub("", output)
+def on_post_page(output: str, *, page: Any, **_: Any) -> str:
+    """Leave out where a name is defined: it is private, and may change. Nothing else may say it."""
+    output = _TITLE.sub("", output)
+    if page.file.src_uri.startswith("reference/"):
+        for path in sorted(set(_PRIVATE.findall(output))):
+            _logger.warning("%s shows what is private: %s", page.file.src_uri, path)
+    return output

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypedDict
 
 import pytest
 
 import sse_adapter
-from sse_adapter import Body, Connector, EventSource, SSEError, Subscription, SyncWaiter
+from sse_adapter import (
+    Body,
+    CodingError,
+    Connector,
+    EventSource,
+    SSEError,
+    Subscription,
+    SyncWaiter,
+)
 from sse_proto import ReconnectPolicy, RetriesExhausted
 
 
@@ -84,6 +93,28 @@ def test_a_closed_source_says_so() -> None:
     assert body.is_closed
     with pytest.raises(SSEError, match="the stream was closed before its end"):
         next(iter(source))
+
+
+def test_a_malformed_coding_is_the_kits_error_unless_an_adapter_has_its_own() -> None:
+    class Packed(Pieces):
+        @property
+        def content_encoding(self) -> str:
+            return "gzip"
+
+    body = Packed([b"not gzip"])
+    with pytest.raises(CodingError):
+        next(iter(EventSource[list[bytes]](body)))
+    assert body.is_closed
+
+
+def test_a_sync_body_that_suspends_is_found_out() -> None:
+    class Suspending(Pieces):
+        async def read(self, seconds: float | None) -> bytes | None:
+            await asyncio.sleep(0)
+            return await super().read(seconds)
+
+    with pytest.raises(AssertionError, match="a sync body suspended"):
+        next(iter(EventSource[list[bytes]](Suspending([]))))
 
 
 def test_without_a_response_the_error_is_the_kits() -> None:
