@@ -4,6 +4,10 @@ For parsers: `vectors` and `reference` say what a stream means, `strategies` mak
 hypothesis, `assert_decodes_like_the_standard` does it all in one call, and the command
 ``sse-conformance`` asks a parser in any language.
 
+For programs: `EventServer` is a real server that does what its script says; `cassette` has what was
+recorded, for it and for the transports in `sse_testing.httpx` and `sse_testing.httpx2`;
+`virtual_time` lets an hour of reconnecting pass in no time.
+
 Nothing is imported before it is used: the pytest plugin of this package is loaded wherever the
 package is installed.
 """
@@ -14,6 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from . import cassette as cassette
     from . import strategies as strategies
     from ._assertion import WrongDecoding as WrongDecoding
     from ._assertion import assert_decodes_like_the_standard as assert_decodes_like_the_standard
@@ -22,36 +27,77 @@ if TYPE_CHECKING:
     from ._conformance import FamilyCount as FamilyCount
     from ._conformance import run_conformance as run_conformance
     from ._driver import ConformanceError as ConformanceError
+    from ._http import Exchange as Exchange
     from ._misreadings import Misreading as Misreading
     from ._random import pieces_of as pieces_of
     from ._reference import Event as Event
     from ._reference import Outcome as Outcome
     from ._reference import reference as reference
+    from ._script import Step as Step
+    from ._script import comment as comment
+    from ._script import compress as compress
+    from ._script import cut as cut
+    from ._script import events as events
+    from ._script import hold as hold
+    from ._script import opening as opening
+    from ._script import pause as pause
+    from ._script import raw as raw
+    from ._script import redirect as redirect
+    from ._script import reset as reset
+    from ._script import status as status
+    from ._server import Attempt as Attempt
+    from ._server import EventServer as EventServer
     from ._vectors import VECTORS_VERSION as VECTORS_VERSION
     from ._vectors import Rule as Rule
     from ._vectors import Vector as Vector
     from ._vectors import rules as rules
     from ._vectors import vectors as vectors
+    from ._virtual import VirtualClock as VirtualClock
+    from ._virtual import virtual_time as virtual_time
+    from .cassette import Cassette as Cassette
+    from .cassette import CassetteError as CassetteError
+    from .cassette import CassetteWriter as CassetteWriter
 
 _HOMES: Final = {
     "VECTORS_VERSION": "_vectors",
+    "Attempt": "_server",
+    "Cassette": "cassette",
+    "CassetteError": "cassette",
+    "CassetteWriter": "cassette",
     "ConformanceError": "_driver",
     "ConformanceReport": "_conformance",
     "Event": "_reference",
+    "EventServer": "_server",
+    "Exchange": "_http",
     "Failure": "_conformance",
     "FamilyCount": "_conformance",
     "Misreading": "_misreadings",
     "Outcome": "_reference",
     "Rule": "_vectors",
+    "Step": "_script",
     "Vector": "_vectors",
+    "VirtualClock": "_virtual",
     "WrongDecoding": "_assertion",
     "assert_decodes_like_the_standard": "_assertion",
+    "cassette": "cassette",
+    "comment": "_script",
+    "compress": "_script",
+    "cut": "_script",
+    "events": "_script",
+    "hold": "_script",
+    "opening": "_script",
+    "pause": "_script",
     "pieces_of": "_random",
+    "raw": "_script",
+    "redirect": "_script",
     "reference": "_reference",
+    "reset": "_script",
     "rules": "_vectors",
     "run_conformance": "_conformance",
+    "status": "_script",
     "strategies": "strategies",
     "vectors": "_vectors",
+    "virtual_time": "_virtual",
 }
 
 __all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
