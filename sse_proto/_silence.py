@@ -45,7 +45,13 @@ class Silence:
         ValueError: One of them is not positive.
     """
 
-    __slots__ = ("_event_timeout", "_idle_timeout", "_unbroken", "_without_bytes", "_without_events")
+    __slots__ = (
+        "_event_timeout",
+        "_idle_timeout",
+        "_unbroken",
+        "_without_bytes",
+        "_without_events",
+    )
 
     def __init__(self, idle_timeout: float | None, event_timeout: float | None) -> None:
         for name, value in (("idle_timeout", idle_timeout), ("event_timeout", event_timeout)):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import threading
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from tests.support import apps
+from tests.support.drivers import DRIVERS, Driver, make_driver
 from tests.support.harness import AsyncMode, Mode, SyncMode
 from tests.support.servers import ProxyServer, RawServer, TlsFiles, tls_contexts
 
@@ -41,6 +43,49 @@ def garbage_is_collected_here() -> Iterator[None]:
         gc.collect()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with each driver that is of the kind, and has what it needs."""
+    needs = _arguments(metafunc, "needs")
+    packages = _arguments(metafunc, "adapter")
+    for fixture, kinds in (
+        ("driver", (True, False)),
+        ("sync_driver", (False,)),
+        ("async_driver", (True,)),
+    ):
+        if fixture in metafunc.fixturenames:
+            names = [
+                name
+                for name, (driver, _, loop) in DRIVERS.items()
+                if loop.is_async in kinds
+                if not needs & driver.lacks
+                if not packages or driver.package in packages
+            ]
+            metafunc.parametrize(fixture, names, indirect=True)
+
+
+def _arguments(metafunc: pytest.Metafunc, mark: str) -> set[str]:
+    marks = metafunc.definition.iter_markers(mark)
+    return {argument for each in marks for argument in cast("tuple[str, ...]", each.args)}
+
+
+@pytest.fixture
+def driver(request: pytest.FixtureRequest) -> Driver:
+    """Each adapter in each of its modes."""
+    return make_driver(cast("str", request.param))
+
+
+@pytest.fixture
+def sync_driver(request: pytest.FixtureRequest) -> Driver:
+    """The sync ones of them."""
+    return make_driver(cast("str", request.param))
+
+
+@pytest.fixture
+def async_driver(request: pytest.FixtureRequest) -> Driver:
+    """The asynchronous ones of them."""
+    return make_driver(cast("str", request.param))
+
+
 @pytest.fixture(params=[SyncMode, AsyncMode], ids=["sync", "async"])
 def mode(request: pytest.FixtureRequest) -> Iterator[Mode]:
     """Each interface, one after the other."""
@@ -70,6 +115,18 @@ def server() -> Iterator[RawServer]:
     """A server of its own for each test; what its handlers raise fails the test."""
     with RawServer() as server:
         yield server
+
+
+@pytest.fixture
+def no_thread_left_over(server: RawServer) -> Iterator[None]:
+    """Assert that a test ends the threads that it began."""
+    before = set(threading.enumerate())
+    yield
+    server.stop()
+    # The default executor of an event loop, which pytest-asyncio ends later, and the threads of
+    # trio's `to_thread`, which wait for more.
+    left = set(threading.enumerate()) - before
+    assert not [each for each in left if not each.name.startswith(("asyncio_", "Trio thread"))]
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -14,6 +12,7 @@ import httpxr
 import pytest
 
 from sse_httpxr import SSEError, aconnect_sse, connect_sse
+from tests.support.handlers import DigestHandler
 from tests.support.harness import data_of, event, sends
 
 if TYPE_CHECKING:
@@ -250,39 +249,6 @@ def test_auth_of_a_wrong_type_is_refused(mode: Mode, server: RawServer) -> None:
     with pytest.raises(TypeError, match="auth must be a tuple, a callable or an Auth, not 42"):
         mode.collect(mode.client(), "GET", server.url(), auth=42)
     assert server.connections == 0
-
-
-class DigestHandler:
-    """Handler that sends events to who answers its digest challenge (RFC 7616, MD5, qop=auth)."""
-
-    realm, nonce, opaque = "streams", "dcd98b7102dd2f0e8b11d0f600bfb0c0", "5ccc069c403ebaf9"
-
-    def __init__(self, user: str, password: str) -> None:
-        self._secret: Final[str] = self._hash(user, self.realm, password)
-
-    def __call__(self, exchange: Exchange) -> None:
-        if self._is_right(exchange):
-            sends("1", hold=True)(exchange)
-            return
-        challenge = (
-            f'Digest realm="{self.realm}", qop="auth", algorithm=MD5,'
-            f' nonce="{self.nonce}", opaque="{self.opaque}"'
-        )
-        exchange.respond(401, [("WWW-Authenticate", challenge)], b"who are you?")
-
-    def _is_right(self, exchange: Exchange) -> bool:
-        scheme, _, rest = (exchange.header("authorization") or "").partition(" ")
-        pairs = re.finditer(r'(\w+)=("[^"]*"|[^,]+)', rest)
-        fields = {str(pair[1]): str(pair[2]).strip('"') for pair in pairs}
-        if scheme != "Digest" or fields.get("uri") != exchange.target:
-            return False
-        action = self._hash(exchange.method, exchange.target)
-        middle = [self.nonce, fields["nc"], fields["cnonce"], "auth"]
-        return fields["response"] == self._hash(self._secret, *middle, action)
-
-    @staticmethod
-    def _hash(*parts: str) -> str:
-        return hashlib.md5(":".join(parts).encode()).hexdigest()
 
 
 def test_digest_auth_answers_the_challenge(mode: Mode, server: RawServer) -> None:

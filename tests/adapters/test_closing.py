@@ -10,8 +10,6 @@ import asyncio
 import gc
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 import threading
 import time
@@ -23,34 +21,21 @@ import httpxr
 import pytest
 
 from sse_httpxr import EventSource, SSEError, aconnect_sse, connect_sse
+from tests.support.handlers import silent
 from tests.support.harness import Mode, event, sends
+from tests.support.programs import HANDLED, NOISE, Program, posix_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tests.support.servers import Exchange, RawServer
 
+pytestmark = pytest.mark.usefixtures("no_thread_left_over")
+
 # Seconds from the end of a stream until the server has seen it.
 PROMPT: Final = 0.1
 # Seconds after which a test gives up.
 TIMEOUT: Final = 10.0
-
-posix_only = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals and processes")
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left_over(server: RawServer) -> Generator[None]:
-    before = set(threading.enumerate())
-    yield
-    server.stop()
-    left = set(threading.enumerate()) - before
-    # The default executor of an event loop, which pytest-asyncio ends later.
-    assert not {thread for thread in left if not thread.name.startswith("asyncio_")}
-
-
-def silent(exchange: Exchange) -> None:
-    """Send nothing, no header either."""
-    exchange.wait_closed(TIMEOUT)
 
 
 def busy(exchange: Exchange) -> None:
@@ -518,79 +503,6 @@ async def test_a_thousand_asynchronous_streams_leave_nothing(server: RawServer) 
 
 # -- programs that end ----------------------------------------------------------------------------
 
-# What must not be among a program's last words.
-NOISE: Final = (
-    "never retrieved",
-    "never awaited",
-    "Event loop is closed",
-    "Exception ignored",
-    "ResourceWarning",
-    "was destroyed",
-    "panicked",
-)
-
-PRELUDE: Final = """
-import asyncio, gc, logging, os, signal, sys, threading, time
-import httpxr
-from sse_httpxr import EventSource, aconnect_sse, connect_sse
-
-url = sys.argv[1]
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
-logging.getLogger("asyncio").setLevel(logging.ERROR)  # not that a step was slow
-
-
-def put(text):
-    print(text, flush=True)
-"""
-
-
-class Program:
-    """Python code in a process of its own, with every warning an error."""
-
-    def __init__(self, code: str, url: str) -> None:
-        # The paths from which this process imports, for a checkout and for an installed package.
-        paths = os.pathsep.join(os.path.abspath(path) for path in sys.path)
-        self.process: Final = subprocess.Popen(
-            [
-                sys.executable,
-                "-X",
-                "dev",
-                "-W",
-                "error",
-                "-c",
-                PRELUDE + textwrap.dedent(code),
-                url,
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": paths, "NO_PROXY": "127.0.0.1"},
-        )
-
-    def __enter__(self) -> Program:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-    def read_line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def interrupt(self) -> float:
-        """Send what Ctrl-C sends; return when."""
-        now = time.perf_counter()
-        self.process.send_signal(signal.SIGINT)
-        return now
-
-    def end(self) -> tuple[int, str, str]:
-        """Wait for the end; return the exit status, and what was written to stdout and stderr."""
-        stdout, stderr = self.process.communicate(timeout=TIMEOUT)
-        return self.process.returncode, stdout, stderr
-
-
 READ: Final = """
 def main():
     with connect_sse(httpxr.Client(), "GET", url) as source:
@@ -605,12 +517,6 @@ async def read():
 
 def main():
     asyncio.run(read())
-"""
-HANDLED: Final = """
-try:
-    main()
-except KeyboardInterrupt:
-    put("interrupted")
 """
 
 

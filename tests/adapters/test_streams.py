@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from sse_proto import IncompleteStream, Lost, NextRequest, ReconnectPolicy, Stop, Wait
-from tests.adapters.test_behaviour import TIMEOUT, Driver, driven, driver  # noqa: F401
+from tests.support.drivers import TIMEOUT, driven
 from tests.support.harness import event, sends
 
 if TYPE_CHECKING:
     from sse_proto import Action, ServerSentEvent
+    from tests.support.drivers import Driver
     from tests.support.servers import Exchange, RawServer
 
 FAST: Final = ReconnectPolicy(initial_delay=0.001, max_backoff=0.0, reconnect_on_end=True)
@@ -43,7 +44,6 @@ async def all_of(driver: Driver, items: Any) -> list[Any]:
 
 async def read_to_the_end(driver: Driver, content: bytes, **end: Any) -> list[str]:
     """Return the data of a response's events; raise what iterating raises after them."""
-    driver.needs("response that was read")
     source = driver.adapter.EventSource(body_of(driver, content))
     items = (source.aiter_sse if driver.is_async else source.iter_sse)(**end)
     received: list[str] = []
@@ -58,18 +58,21 @@ async def read_to_the_end(driver: Driver, content: bytes, **end: Any) -> list[st
 
 
 @pytest.mark.parametrize("until", ["[DONE]", ["other", "[DONE]"], {"[DONE]"}])
+@pytest.mark.needs("response that was read")
 @driven
 async def test_until_is_data_that_is_not_handed_out(driver: Driver, until: Any) -> None:
     content = event("1") + event("[DONE]") + event("2")
     assert await read_to_the_end(driver, content, until=until) == ["1"]
 
 
+@pytest.mark.needs("response that was read")
 @driven
 async def test_is_last_is_handed_out(driver: Driver) -> None:
     content = event("1") + b"event: done\n" + event("2") + event("3")
     assert await read_to_the_end(driver, content, is_last=is_done) == ["1", "2"]
 
 
+@pytest.mark.needs("response that was read")
 @driven
 async def test_a_stream_cut_at_any_byte_is_incomplete(driver: Driver) -> None:
     content = b"id: 7\n" + event("1") + b"id: 8\n" + event("[DONE]")
@@ -82,6 +85,7 @@ async def test_a_stream_cut_at_any_byte_is_incomplete(driver: Driver) -> None:
     assert await read_to_the_end(driver, content, until="[DONE]") == ["1"]
 
 
+@pytest.mark.needs("response that was read")
 @driven
 async def test_without_an_end_it_ends_with_the_body(driver: Driver) -> None:
     assert await read_to_the_end(driver, event("1") + b"data: unfinished") == ["1"]
@@ -220,9 +224,9 @@ async def test_pings_by_name_are_no_events(driver: Driver, server: RawServer) ->
 # -- the way back ---------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("next_request")
 @driven
 async def test_the_rest_is_asked_for_by_another_request(driver: Driver, server: RawServer) -> None:
-    driver.needs("next_request")
 
     @server.route("/runs")
     def create(exchange: Exchange) -> None:
@@ -239,6 +243,7 @@ async def test_the_rest_is_asked_for_by_another_request(driver: Driver, server: 
         seen.append(lost)
         if len(seen) > 1:
             return None  # the same again
+        assert lost.response is not None
         path = lost.response.headers["location"]
         return NextRequest("GET", server.url(path), headers={"Authorization": "Bearer new"})
 
@@ -270,9 +275,9 @@ async def test_the_rest_is_asked_for_by_another_request(driver: Driver, server: 
         assert all(isinstance(lost.error, IncompleteStream) for lost in seen)
 
 
+@pytest.mark.needs("next_request")
 @driven
 async def test_a_next_request_with_an_unknown_option(driver: Driver, server: RawServer) -> None:
-    driver.needs("next_request")
     server.route("/", sends("1"))
 
     def choose(_: Lost[Any]) -> NextRequest:

@@ -2,94 +2,110 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
-import httpxr
 import pytest
 
-from sse_httpxr import ReconnectPolicy, asubscribe, subscribe
+from sse_proto import ReconnectPolicy
+from tests.support.drivers import driven
 from tests.support.faults import FAULTS, FaultServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from sse_httpxr import ServerSentEvent
+    from sse_proto import ServerSentEvent
+    from tests.support.drivers import Driver
 
-# Streams at once. Each has every fault once.
-STREAMS: Final = 15
-# Of what keeps silent there is more than one kind, and each costs this, in seconds.
-TIMEOUT: Final = httpxr.Timeout(5.0, connect=0.3, read=0.3)
+pytestmark = pytest.mark.needs("settings")
+
+# Streams at once. Each has every fault once. More of them over httpxr, whose streams are our own
+# work, and go on after a cancellation.
+STREAMS: Final = {"sse_httpxr": 15, "sse_httpx": 3}
 # An outage that ends it is one that no fault explains, so that a failed run ends, too.
 POLICY: Final = ReconnectPolicy(initial_delay=0.001, max_backoff=0.01, max_time=30.0)
-# Seconds after which a run has failed: some 20 times what it takes.
-TOO_LONG: Final = 100.0
 
 
 @pytest.fixture
-def server() -> Generator[FaultServer]:
+def faults() -> Generator[FaultServer]:
     seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
     print(f"to have the same faults again, set FAULTS_SEED={seed}")  # shown if the test fails
     with FaultServer(seed) as server:
         yield server
 
 
-def check(server: FaultServer, received: dict[str, list[ServerSentEvent]]) -> None:
-    assert len(received) == STREAMS
+def names_of(driver: Driver, kind: str) -> list[str]:
+    # Of different lengths, which the boundaries of chunks depend on.
+    return [f"{'x' * number}-{kind}" for number in range(STREAMS[driver.package])]
+
+
+def call_for_faults(driver: Driver) -> dict[str, Any]:
+    # Of what keeps silent there is more than one kind, and each costs this, in seconds.
+    timeout = driver.library.Timeout(5.0, connect=0.5, read=0.3)
+    return {"reconnect": POLICY, "timeout": timeout}
+
+
+def check(driver: Driver, server: FaultServer, received: dict[str, list[ServerSentEvent]]) -> None:
+    streams = STREAMS[driver.package]
+    assert len(received) == streams
     for name, events in received.items():
         server.check(name, events)
-    assert server.injected == Counter(dict.fromkeys(FAULTS, STREAMS))
-    assert server.injected.total() >= 500
+    assert server.injected == Counter(dict.fromkeys(FAULTS, streams))
+    assert server.injected.total() >= 34 * streams
 
 
-def test_nothing_is_lost_and_nothing_comes_twice(server: FaultServer) -> None:
-    def read(name: str) -> tuple[str, list[ServerSentEvent]]:
-        url = server.url(name)
-        with subscribe(client, "GET", url, reconnect=POLICY, timeout=TIMEOUT) as events:
-            return name, list(events)
+@driven
+async def test_nothing_is_lost_and_nothing_comes_twice(driver: Driver, faults: FaultServer) -> None:
+    events: dict[str, list[ServerSentEvent]] = {}
 
-    with httpxr.Client() as client, ThreadPoolExecutor(STREAMS) as pool:
-        names = [f"sync-{number}" for number in range(STREAMS)]
-        check(server, dict(pool.map(read, names, timeout=TOO_LONG)))
+    async def read(name: str) -> None:
+        url, call = faults.url(name), call_for_faults(driver)
+        async with driver.subscribe(client, "GET", url, **call) as stream:
+            events[name] = await stream.rest()
 
-
-async def test_nothing_is_lost_and_nothing_comes_twice_on_asyncio(server: FaultServer) -> None:
-    async def read(name: str) -> tuple[str, list[ServerSentEvent]]:
-        url = server.url(name)
-        async with asubscribe(client, "GET", url, reconnect=POLICY, timeout=TIMEOUT) as events:
-            return name, [event async for event in events]
-
-    async with httpxr.AsyncClient() as client:
-        reading = asyncio.gather(*(read(f"async-{number}") for number in range(STREAMS)))
-        check(server, dict(await asyncio.wait_for(reading, TOO_LONG)))
+    async with driver.client() as client:
+        reading = [partial(read, name) for name in names_of(driver, "stream")]
+        async with driver.meanwhile(*reading):
+            pass
+    check(driver, faults, events)
 
 
-async def test_nothing_is_lost_to_whoever_asks_for_events_with_a_timeout(
-    server: FaultServer,
+@driven
+async def test_nothing_is_lost_to_whoever_cancels(
+    async_driver: Driver, faults: FaultServer
 ) -> None:
-    """A timeout may come anywhere: in a wait, an opening, a read."""
-    timeouts = 0
+    """A cancellation may come anywhere: in a wait, an opening, a read."""
+    driver = async_driver
+    # Where a cancelled read ends a connection, one of them is long enough to get on.
+    pauses = [0.0, 0.001, 0.01] if driver.goes_on else [0.001, 0.01, 1.0]
+    events: dict[str, list[ServerSentEvent]] = {}
+    cancelled = 0
 
-    async def read(name: str) -> tuple[str, list[ServerSentEvent]]:
-        nonlocal timeouts
-        pause = random.Random(f"{server.seed} {name}")
-        received: list[ServerSentEvent] = []
-        url = server.url(name)
-        async with asubscribe(client, "GET", url, reconnect=POLICY, timeout=TIMEOUT) as events:
-            while True:
-                try:
-                    seconds = pause.choice([0.0, 0.001, 0.01])
-                    received.append(await asyncio.wait_for(anext(events), seconds))
-                except asyncio.TimeoutError:
-                    timeouts += 1
-                except StopAsyncIteration:
-                    return name, received
+    async def read(name: str) -> None:
+        nonlocal cancelled
+        pause = random.Random(f"{faults.seed} {name}")
+        taken = events[name] = []
+        is_over = False
 
-    async with httpxr.AsyncClient() as client:
-        reading = asyncio.gather(*(read(f"poll-{number}") for number in range(STREAMS)))
-        check(server, dict(await asyncio.wait_for(reading, TOO_LONG)))
-    assert timeouts > 500
+        async def take() -> None:
+            nonlocal is_over
+            try:
+                taken.append(await stream.next())
+            except StopAsyncIteration:
+                is_over = True
+
+        url, call = faults.url(name), call_for_faults(driver)
+        async with driver.subscribe(client, "GET", url, **call) as stream:
+            while not is_over:
+                if not await driver.within(pause.choice(pauses), take()):
+                    cancelled += 1
+
+    async with driver.client() as client:
+        reading = [partial(read, name) for name in names_of(driver, "poll")]
+        async with driver.meanwhile(*reading):
+            pass
+    check(driver, faults, events)
+    assert cancelled > (500 if driver.goes_on else 30)
