@@ -37,6 +37,10 @@ class ConnectOptions(TypedDict, total=False):
     do not count. Then the client's ReadTimeout is raised, as it is for silence between bytes, and
     says which it was. ``None``, and the default: any."""
 
+    on_comment: Callable[[str], object] | None
+    """Called with each comment, in order with the events, when its chunk is read: a sign of life, or
+    what a server says to people. Not beside a ``decoder``, which has an ``on_comment`` of its own."""
+
 
 class SubscribeOptions(TypedDict, total=False):
     """What ``subscribe`` and ``asubscribe`` take besides the request's options."""
@@ -71,6 +75,10 @@ class SubscribeOptions(TypedDict, total=False):
 
     withhold_pings: bool
     """Whether such events are not handed out. Default: ``False``."""
+
+    on_comment: Callable[[str], object] | None
+    """Called with each comment, in order with the events, when its chunk is read. What it raises
+    ends the stream, and is raised there."""
 
     next_request: Callable[[Lost[Any]], NextRequest | Awaitable[NextRequest | None] | None] | None
     """Called before each connection after the first, with what is known of the stream; returns the

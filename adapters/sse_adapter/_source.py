@@ -29,6 +29,11 @@ class EventSource(Generic[_R]):
             adapters that know more about it than the response does.
         decoder: A new decoder, for limits and options, or with a ``last_event_id``.
         event_timeout: The longest silence between events, in seconds; ``None``: any.
+        on_comment: Called with each comment, when its chunk is read.
+
+    Raises:
+        TypeError: There is both a ``decoder`` and an ``on_comment``.
+        ValueError: ``event_timeout`` is not positive.
 
     An adapter derives its own, and names the bodies to read a bare response with, as keywords of
     the class: ``sync_body=SyncBody, async_body=AsyncBody``. If one is left out, loops of its kind
@@ -54,7 +59,10 @@ class EventSource(Generic[_R]):
         *,
         decoder: SSEDecoder | None = None,
         event_timeout: float | None = None,
+        on_comment: Callable[[str], object] | None = None,
     ) -> None:
+        if decoder is not None and on_comment is not None:
+            raise TypeError("on_comment is for the decoder that is made here, not for a given one")
         self._response: _R
         if isinstance(response, Body):
             body = cast("Body[_R]", response)
@@ -63,7 +71,7 @@ class EventSource(Generic[_R]):
         else:
             self._response = response
             new_body = partial(self._new_body, response)
-        self._decoder = SSEDecoder() if decoder is None else decoder
+        self._decoder = SSEDecoder(on_comment=on_comment) if decoder is None else decoder
         self._reader = Reader(
             new_body, self._decoder, why_no_event_stream, event_timeout=event_timeout
         )

@@ -11,6 +11,7 @@ import logging
 import re
 from abc import ABC, abstractmethod
 from collections import deque
+from functools import partial
 from inspect import isawaitable
 from random import Random
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -135,6 +136,9 @@ class _BaseSubscription(Generic[_R]):
         self._waiter = waiter
         if (given := options.get("last_event_id")) is not None:
             last_event_id = given
+        decoder: Callable[..., SSEDecoder] = options.get("decoder", SSEDecoder)
+        if (on_comment := options.get("on_comment")) is not None:
+            decoder = partial(decoder, on_comment=on_comment)
         self._protocol = EventSourceProtocol(
             options.get("reconnect", _DEFAULT_POLICY),
             random=Random(),
@@ -146,7 +150,7 @@ class _BaseSubscription(Generic[_R]):
             is_last=options.get("is_last"),
             ping=options.get("ping"),
             withhold_pings=options.get("withhold_pings", False),
-            decoder=options.get("decoder", SSEDecoder),
+            decoder=decoder,
         )
         self._name = _shown(url)
         self._logger = logger

@@ -11,6 +11,8 @@ from ._library import library_of
 from ._options import R
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sse_proto import SSEDecoder
 
 __all__ = ["EventSource"]
@@ -28,6 +30,7 @@ class EventSource(sse_adapter.EventSource[R], sync_body=SyncBody, async_body=Asy
             or built of bytes or an iterator. One that was read before gives its events all at once.
         decoder: A new decoder, for limits and options, or with a ``last_event_id``.
         event_timeout: The longest silence between events, in seconds; ``None``: any.
+        on_comment: Called with each comment, when its chunk is read.
 
     Iterating raises, with errors of the library that the response is of:
         SSEError: The status is not 200, or the content type not ``text/event-stream``; or an
@@ -46,6 +49,9 @@ class EventSource(sse_adapter.EventSource[R], sync_body=SyncBody, async_body=Asy
         *,
         decoder: SSEDecoder | None = None,
         event_timeout: float | None = None,
+        on_comment: Callable[[str], object] | None = None,
     ) -> None:
         library_of(response, "Response")  # or it is a TypeError, here and not later
-        super().__init__(response, decoder=decoder, event_timeout=event_timeout)
+        super().__init__(
+            response, decoder=decoder, event_timeout=event_timeout, on_comment=on_comment
+        )

@@ -27,6 +27,7 @@ class EventSource(
             at once.
         decoder: A new decoder, for limits and options, or with a ``last_event_id``.
         event_timeout: The longest silence between events, in seconds; ``None``: any.
+        on_comment: Called with each comment, when its chunk is read.
 
     Iterating raises:
         SSEError: The status is not 200, or the content type not ``text/event-stream``; or an

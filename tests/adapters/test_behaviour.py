@@ -1324,6 +1324,7 @@ async def test_what_is_no_json_is_an_error_and_no_end(
         await driver.close(items)
 
 
+@pytest.mark.needs("iter_json")
 @driven
 async def test_json_is_live_and_done_is_the_end(driver: Driver, server: RawServer) -> None:
     gate = Gate()

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from sse_proto import IncompleteStream, Lost, NextRequest, ReconnectPolicy, Stop, Wait
+from sse_adapter import EventSource
+from sse_proto import (
+    IncompleteStream,
+    Lost,
+    NextRequest,
+    ReconnectPolicy,
+    SSEDecoder,
+    Stop,
+    Wait,
+)
 from tests.support.drivers import TIMEOUT, driven
 from tests.support.harness import event, sends
 
@@ -219,6 +228,28 @@ async def test_pings_by_name_are_no_events(driver: Driver, server: RawServer) ->
                 client, "GET", server.url(), until="[DONE]", ping=is_ping, withhold_pings=withhold
             ) as stream:
                 assert [item.data for item in await stream.rest()] == expected
+
+
+@driven
+async def test_comments_come_in_order(driver: Driver, server: RawServer) -> None:
+    @server.route("/")
+    def handle(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(b": a\n" + event("1") + b":b\n")
+        exchange.send(b": c\n\n" + event("2"))
+
+    async with driver.client() as client:
+        for manager, more in ((driver.connect, {}), (driver.subscribe, {"reconnect": None})):
+            heard: list[str] = []
+            call: dict[str, Any] = {"on_comment": heard.append, **more}
+            async with manager(client, "GET", server.url(), **call) as stream:
+                assert [item.data for item in await stream.rest()] == ["1", "2"]
+            assert heard == ["a", "b", "c"]
+
+
+def test_a_given_decoder_has_comments_of_its_own() -> None:
+    with pytest.raises(TypeError, match="on_comment is for the decoder that is made here"):
+        EventSource(None, decoder=SSEDecoder(), on_comment=print)
 
 
 # -- the way back ---------------------------------------------------------------------------------
