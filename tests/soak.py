@@ -117,6 +117,7 @@ class Soak:
                 self._server.url(name),
                 reconnect=POLICY,
                 timeout=TIMEOUT,
+                event_timeout=0.4,
                 last_event_id=received[-1].id if received else None,
             ) as events:
                 timer = threading.Timer(seconds or TOO_LONG, events.close)
@@ -141,6 +142,7 @@ class Soak:
                 self._server.url(name),
                 reconnect=POLICY,
                 timeout=TIMEOUT,
+                event_timeout=0.4,
                 last_event_id=received[-1].id if received else None,
             ) as events:
                 closing = self._loop.call_later(

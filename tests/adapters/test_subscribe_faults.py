@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from sse_proto import ReconnectPolicy
+from sse_proto import Lost, NextRequest, ReconnectPolicy
 from tests.support.drivers import driven
 from tests.support.faults import FAULTS, FaultServer
 
@@ -45,7 +46,7 @@ def names_of(driver: Driver, kind: str) -> list[str]:
 def call_for_faults(driver: Driver) -> dict[str, Any]:
     # Of what keeps silent there is more than one kind, and each costs this, in seconds.
     timeout = driver.library.Timeout(5.0, connect=0.5, read=0.3)
-    return {"reconnect": POLICY, "timeout": timeout}
+    return {"reconnect": POLICY, "timeout": timeout, "event_timeout": 0.4}
 
 
 def check(driver: Driver, server: FaultServer, received: dict[str, list[ServerSentEvent]]) -> None:
@@ -68,6 +69,30 @@ async def test_nothing_is_lost_and_nothing_comes_twice(driver: Driver, faults: F
 
     async with driver.client() as client:
         reading = [partial(read, name) for name in names_of(driver, "stream")]
+        async with driver.meanwhile(*reading):
+            pass
+    check(driver, faults, events)
+
+
+@driven
+async def test_nothing_is_lost_by_post_and_then_get(driver: Driver, faults: FaultServer) -> None:
+    """The first request of a stream is a POST, and each further one is another, a GET."""
+    events: dict[str, list[ServerSentEvent]] = {}
+
+    async def read(name: str) -> None:
+        url, call = faults.url(name), call_for_faults(driver)
+        call["reconnect"] = replace(POLICY, reconnect_on_end=True)
+
+        def go_on(_: Lost[Any]) -> NextRequest:
+            return NextRequest("GET", url, timeout=call["timeout"])
+
+        async with driver.subscribe(
+            client, "POST", url, content=b"start", next_request=go_on, **call
+        ) as stream:
+            events[name] = await stream.rest()
+
+    async with driver.client() as client:
+        reading = [partial(read, name) for name in names_of(driver, "post")]
         async with driver.meanwhile(*reading):
             pass
     check(driver, faults, events)

@@ -163,3 +163,22 @@ def test_metrics_of_several_servers(server: RawServer, tmp_path: Path) -> None:
     assert "cpu               2.000   least 1.000  mean 1.500  greatest 2.000" in output
     assert output.count("not a metric") == 2
     assert "failed: expected status 200, got status 404" in output
+
+
+def test_a_run_is_resumed_by_get(server: RawServer, tmp_path: Path) -> None:
+    @server.route("/runs")
+    def create(exchange: Exchange) -> None:
+        exchange.start(headers=[("Location", "/runs/7")])
+        exchange.send(b"id: 1\nretry: 1\ndata: one\n\nid: 2\ndata: unfin")
+        exchange.truncate()
+
+    @server.route("/runs/7")
+    def go_on(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(b"id: 2\ndata: two\n\nid: 3\nevent: end\ndata: null\n\n")
+
+    with running("resume_run.py", server.url("/runs"), cwd=tmp_path) as program:
+        output, _ = program.communicate(timeout=30)
+    assert output == "1 message one\n2 message two\n3 end null\n"
+    assert [request.method for request in server.requests] == ["POST", "GET"]
+    assert server.requests[1].header_values("last-event-id") == ["1"]

@@ -297,6 +297,16 @@ async def _stall_in_block(answer: _Answer) -> None:
     await answer.hang()
 
 
+async def _stall_behind_comments(answer: _Answer) -> None:
+    """Bytes, but no event: for those who set an ``event_timeout``."""
+    await answer.start()
+    await answer.send(answer.some_blocks())
+    answer.inject()
+    for _ in range(200):
+        await asyncio.sleep(0.05)
+        await answer.send(b": still here\n\n")
+
+
 async def _stall_before_head(answer: _Answer) -> None:
     answer.inject()
     await answer.hang()
@@ -406,6 +416,7 @@ FAULTS: Final[dict[str, _Fault]] = {
     "no HTTP": _no_http,
     "silence": _stall,
     "silence in a block": _stall_in_block,
+    "silence behind comments": _stall_behind_comments,
     "silence before the head": _stall_before_head,
     "chunked, truncated": _truncated_chunked,
     "chunk, truncated": _truncated_chunk,
