@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, fina
 
 from ._errors import EventTooLarge
 from ._events import ParsedEvent, RawEvent, ServerSentEvent
-from ._parsing import SkipEvent, attach_event
+from ._parsing import SkipEvent, attach_event, by_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -330,33 +330,39 @@ class SSEDecoder:
         if call.error is not None:
             error, call.error = call.error, None
             raise error
+        # Shortcut: the parsers of a by_event, without its __call__. 1.1x on chat chunks.
+        get, default = _parsers_of(parse)
         events = call.events
-        done = call.parsed
+        parsed = events[: call.parsed]
+        number = call.parsed
         self._room = -1
         self._running = True
         try:
-            for event in events[done:]:
+            for event_type, data, event_id, retry in events[number:]:
+                parser = get(event_type, default)
                 try:
-                    value = parse(event.event, event.data)
+                    value = parse(event_type, data) if parser is None else parser(data)
                 except SkipEvent:
-                    del events[done]
+                    pass
                 else:
-                    events[done] = ParsedEvent(event.event, value, event.id, event.retry)
-                    done += 1
+                    fields = (event_type, value, event_id, retry)
+                    parsed.append(_new_event(ParsedEvent, fields))
+                number += 1
         except Exception as error:
-            failed: ParsedEvent[bytes] = events.pop(done)
-            attach_event(error, failed)
-            if not done:
+            attach_event(error, events[number])
+            call.events = events[number + 1 :]
+            call.parsed = 0
+            if not parsed:
                 raise
             call.error = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
-            call.events = events[done:]
-            call.parsed = 0
-            return events[:done]
+            return parsed
         except BaseException:
-            call.parsed = done
+            call.events = parsed + events[number:]
+            call.parsed = len(parsed)
             raise
         finally:
             self._running = False
+        call.events = parsed
         return self._finish(call)
 
     def close(self) -> None:
@@ -725,6 +731,15 @@ class SSEDecoder:
 
     def _process_bytes(self, blocks: bytes, position: int, call: _Call) -> None:
         """Process complete blocks, from this position on, for events with their data as bytes."""
+        if call.kind is ParsedEvent and blocks.startswith(b"data: "):
+            # As in _process_text: 2x on one-line JSON events.
+            lines = blocks[6:].split(b"\n\ndata: ")
+            if blocks.count(b"\n") == 2 * (len(lines) - 1):
+                all_fields = zip(
+                    repeat("message"), lines, repeat(self._last_event_id), repeat(None)
+                )
+                call.events.extend(map(_new_event, repeat(ParsedEvent), all_fields))
+                return
         for block in blocks.split(b"\n\n"):
             # Nothing but data, as in _process_text: 2x on one-line events, 5x on 50 lines.
             payload: bytes | memoryview | None = None
@@ -811,6 +826,14 @@ class SSEDecoder:
 
 def _has_line_end(chunk: bytes) -> bool:
     return _LF in chunk or _CR in chunk
+
+
+def _parsers_of(parse: object) -> tuple[Callable[[str, Any], Any], Any]:
+    """Return what looks up a parser of data by event type, and the default; or None for both."""
+    if type(parse) is by_event:
+        default = parse.default
+        return parse.parsers.get, None if isinstance(default, str) else default
+    return {}.get, None
 
 
 # Whether decoders made from now on take shortcuts: for tests, which compare the two ways.
