@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from types import GenericAlias
 from typing import Any, Final, TypeAlias
 
 import sse_proto._decoder
@@ -123,7 +124,9 @@ def _chunk_struct(msgspec: Any) -> Any:
     choice = msgspec.defstruct(
         "Choice", [("index", int), ("delta", delta), ("finish_reason", "str | None", None)]
     )
-    return msgspec.defstruct("Chunk", [("id", str), ("model", str), ("choices", list[choice])])
+    return msgspec.defstruct(
+        "Chunk", [("id", str), ("model", str), ("choices", GenericAlias(list, (choice,)))]
+    )
 
 
 # The chains. Each takes what it makes of an event, and drops it, as a program does that shows it:

@@ -34,6 +34,7 @@ from array import array
 from collections import deque
 from itertools import repeat
 from mmap import mmap
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, final
 
 from ._errors import EventTooLarge
@@ -41,7 +42,7 @@ from ._events import ParsedEvent, RawEvent, ServerSentEvent
 from ._parsing import SkipEvent, attach_event, by_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["DEFAULT_MAX_EVENT_SIZE", "MAX_RETRY_DIGITS", "BytesLike", "SSEDecoder"]
 
@@ -330,25 +331,27 @@ class SSEDecoder:
         if call.error is not None:
             error, call.error = call.error, None
             raise error
-        # Shortcut: the parsers of a by_event, without its __call__. 1.1x on chat chunks.
-        get, default = _parsers_of(parse)
         events = call.events
         parsed = events[: call.parsed]
-        number = call.parsed
+        skipped = 0
         self._room = -1
         self._running = True
         try:
-            for event_type, data, event_id, retry in events[number:]:
-                parser = get(event_type, default)
+            if self._shortcuts:
                 try:
-                    value = parse(event_type, data) if parser is None else parser(data)
+                    _parse_at_once(events[call.parsed :], parse, parsed)
                 except SkipEvent:
-                    pass
+                    skipped = 1
+            for event_type, data, event_id, retry in events[len(parsed) + skipped :]:
+                try:
+                    value = parse(event_type, data)
+                except SkipEvent:
+                    skipped += 1
                 else:
                     fields = (event_type, value, event_id, retry)
                     parsed.append(_new_event(ParsedEvent, fields))
-                number += 1
         except Exception as error:
+            number = len(parsed) + skipped
             attach_event(error, events[number])
             call.events = events[number + 1 :]
             call.parsed = 0
@@ -357,7 +360,7 @@ class SSEDecoder:
             call.error = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
             return parsed
         except BaseException:
-            call.events = parsed + events[number:]
+            call.events = parsed + events[len(parsed) + skipped :]
             call.parsed = len(parsed)
             raise
         finally:
@@ -828,12 +831,25 @@ def _has_line_end(chunk: bytes) -> bool:
     return _LF in chunk or _CR in chunk
 
 
-def _parsers_of(parse: object) -> tuple[Callable[[str, Any], Any], Any]:
-    """Return what looks up a parser of data by event type, and the default; or None for both."""
-    if type(parse) is by_event:
-        default = parse.default
-        return parse.parsers.get, None if isinstance(default, str) else default
-    return {}.get, None
+def _parse_at_once(
+    events: list[ParsedEvent[bytes]], parse: Callable[[str, bytes], T], parsed: list[ParsedEvent[T]]
+) -> None:
+    """Append parsed events, up to the first that is skipped or fails. 1.2x on chat chunks.
+
+    A parser that raises StopIteration looks like the end here; so the plain way goes on after this.
+    """
+    types = map(_type_of, events)
+    data = map(_data_of, events)
+    values: Iterator[T] = map(parse, map(_type_of, events), data)
+    known: Any = parse
+    if type(known) is by_event and not known.parsers and not isinstance(known.default, str):
+        values = map(known.default, data)
+    make: Callable[..., ParsedEvent[T]] = _new_event
+    fields = zip(types, values, map(_id_of, events), map(_retry_of, events), strict=False)
+    parsed.extend(map(make, repeat(ParsedEvent), fields))
+
+
+_type_of, _data_of, _id_of, _retry_of = map(itemgetter, range(4))
 
 
 # Whether decoders made from now on take shortcuts: for tests, which compare the two ways.
