@@ -69,7 +69,7 @@ tests: $(VENV)/.dev
 		tests/core/test_public_api.py tests/core/test_speedups.py -k "not twins and not references"
 
 bench: $(VENV)/.bench ## conformance, decoders side by side, growth, adapters, payloads, plots
-	set -e; for run in conformance bench_adapter bench_clients bench_raw reconnect_real \
+	set -e; for run in conformance bench_adapter bench_clients bench_raw bench_typed reconnect_real \
 		"reconnect_storm simulate" "bench_decoder --json $(VENV)/decoder.json" \
 		"bench_growth --json $(VENV)/growth.json" "plots $(VENV)/decoder.json $(VENV)/growth.json"; \
 		do $(BIN)/python -m benchmarks.$$run; done

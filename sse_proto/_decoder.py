@@ -34,14 +34,15 @@ from array import array
 from collections import deque
 from itertools import repeat
 from mmap import mmap
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, final
 
 from ._errors import EventTooLarge
 from ._events import ParsedEvent, RawEvent, ServerSentEvent
-from ._parsing import SkipEvent, attach_event
+from ._parsing import SkipEvent, attach_event, by_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["DEFAULT_MAX_EVENT_SIZE", "MAX_RETRY_DIGITS", "BytesLike", "SSEDecoder"]
 
@@ -331,32 +332,40 @@ class SSEDecoder:
             error, call.error = call.error, None
             raise error
         events = call.events
-        done = call.parsed
+        parsed = events[: call.parsed]
+        skipped = 0
         self._room = -1
         self._running = True
         try:
-            for event in events[done:]:
+            if self._shortcuts:
                 try:
-                    value = parse(event.event, event.data)
+                    _parse_at_once(events[call.parsed :], parse, parsed)
                 except SkipEvent:
-                    del events[done]
+                    skipped = 1
+            for event_type, data, event_id, retry in events[len(parsed) + skipped :]:
+                try:
+                    value = parse(event_type, data)
+                except SkipEvent:
+                    skipped += 1
                 else:
-                    events[done] = ParsedEvent(event.event, value, event.id, event.retry)
-                    done += 1
+                    fields = (event_type, value, event_id, retry)
+                    parsed.append(_new_event(ParsedEvent, fields))
         except Exception as error:
-            failed: ParsedEvent[bytes] = events.pop(done)
-            attach_event(error, failed)
-            if not done:
+            number = len(parsed) + skipped
+            attach_event(error, events[number])
+            call.events = events[number + 1 :]
+            call.parsed = 0
+            if not parsed:
                 raise
             call.error = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
-            call.events = events[done:]
-            call.parsed = 0
-            return events[:done]
+            return parsed
         except BaseException:
-            call.parsed = done
+            call.events = parsed + events[len(parsed) + skipped :]
+            call.parsed = len(parsed)
             raise
         finally:
             self._running = False
+        call.events = parsed
         return self._finish(call)
 
     def close(self) -> None:
@@ -725,6 +734,15 @@ class SSEDecoder:
 
     def _process_bytes(self, blocks: bytes, position: int, call: _Call) -> None:
         """Process complete blocks, from this position on, for events with their data as bytes."""
+        if call.kind is ParsedEvent and blocks.startswith(b"data: "):
+            # As in _process_text: 2x on one-line JSON events.
+            lines = blocks[6:].split(b"\n\ndata: ")
+            if blocks.count(b"\n") == 2 * (len(lines) - 1):
+                all_fields = zip(
+                    repeat("message"), lines, repeat(self._last_event_id), repeat(None)
+                )
+                call.events.extend(map(_new_event, repeat(ParsedEvent), all_fields))
+                return
         for block in blocks.split(b"\n\n"):
             # Nothing but data, as in _process_text: 2x on one-line events, 5x on 50 lines.
             payload: bytes | memoryview | None = None
@@ -811,6 +829,27 @@ class SSEDecoder:
 
 def _has_line_end(chunk: bytes) -> bool:
     return _LF in chunk or _CR in chunk
+
+
+def _parse_at_once(
+    events: list[ParsedEvent[bytes]], parse: Callable[[str, bytes], T], parsed: list[ParsedEvent[T]]
+) -> None:
+    """Append parsed events, up to the first that is skipped or fails. 1.2x on chat chunks.
+
+    A parser that raises StopIteration looks like the end here; so the plain way goes on after this.
+    """
+    types = map(_type_of, events)
+    data = map(_data_of, events)
+    values: Iterator[T] = map(parse, map(_type_of, events), data)
+    known: Any = parse
+    if type(known) is by_event and not known.parsers and not isinstance(known.default, str):
+        values = map(known.default, data)
+    make: Callable[..., ParsedEvent[T]] = _new_event
+    fields = zip(types, values, map(_id_of, events), map(_retry_of, events), strict=False)
+    parsed.extend(map(make, repeat(ParsedEvent), fields))
+
+
+_type_of, _data_of, _id_of, _retry_of = map(itemgetter, range(4))
 
 
 # Whether decoders made from now on take shortcuts: for tests, which compare the two ways.

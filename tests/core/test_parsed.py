@@ -197,6 +197,25 @@ def test_an_exception_that_waits_keeps_its_traceback_and_no_chunk(decoder: SSEDe
     assert _frames(caught.value.__traceback__)[-1] == "number"
 
 
+def test_stop_iteration_is_an_exception_like_others(decoder: SSEDecoder) -> None:
+    def parse(_: str, data: bytes) -> int:
+        if data == b"x":
+            raise StopIteration
+        return int(data)
+
+    chunk = b"data: 1\n\ndata: x\n\ndata: 2\n\n"
+    assert [event.data for event in decoder.feed_parsed(chunk, parse)] == [1]
+    with pytest.raises(StopIteration):
+        decoder.feed_parsed(b"", parse)
+    assert [event.data for event in decoder.feed_parsed(b"", parse)] == [2]
+
+
+@pytest.mark.timeout(15)
+def test_time_of_many_events_that_are_skipped(decoder: SSEDecoder) -> None:
+    chunk = b"data\n\n" * 100_000
+    assert decoder.feed_parsed(chunk, by_event({"other": len}, default="skip")) == []
+
+
 class Interrupt(BaseException):
     """As KeyboardInterrupt."""
 

@@ -1,0 +1,200 @@
+"""Typed payloads: `feed_parsed` against `feed` and a loop. ``python -m benchmarks.bench_typed``.
+
+The same chunks, parser and values; only the way from the wire to them differs. All values are
+compared before. Interleaved rounds, best of each; no time is ever asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from types import GenericAlias
+from typing import Any, Final, TypeAlias
+
+import sse_proto._decoder
+from sse_proto import by_event
+
+from .bench_decoder import environment
+from .shapes import Shape, multibyte, openai
+
+__all__ = ["main"]
+
+_ROUNDS: Final = 60
+_QUICK_ROUNDS: Final = 5
+_READ: Final = 16 * 1024  # bytes
+
+# Makes the values of a whole stream with a decoder of this class; returns the last one.
+Chain: TypeAlias = Callable[[Any, Sequence[bytes]], Any]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A chain beside what it is measured against."""
+
+    decoder: str
+    chain: str
+    against: str
+    bar: str
+    time: float
+    """Nanoseconds an event, in the best round."""
+    time_against: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast."""
+        return self.time_against / self.time
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; return 0."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_typed")
+    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_ROUNDS} rounds")
+    parser.add_argument("--json", metavar="FILE", help="also write all results to this file")
+    options = parser.parse_args(arguments)
+    rounds = _QUICK_ROUNDS if options.quick else _ROUNDS
+
+    lines = environment()
+    for name in ("msgspec", "orjson"):
+        lines.append(f"{name} {import_module(name).__version__}")
+    print(*lines, f"best of {rounds} rounds", "", sep="\n")
+    print(f"{'ns per event':58}{'against':>10}{'ours':>10}{'ratio':>8}  bar")
+    ratios: list[Ratio] = []
+    for ratio in _ratios(rounds):
+        ratios.append(ratio)
+        title = f"{ratio.decoder}: {ratio.chain}"
+        print(
+            f"{title:58}{ratio.time_against:10.0f}{ratio.time:10.0f}{ratio.ratio:8.2f}  {ratio.bar}"
+        )
+    if options.json:
+        report = {"environment": lines, "rounds": rounds, "ratios": [asdict(r) for r in ratios]}
+        Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _ratios(rounds: int) -> list[Ratio]:
+    msgspec: Any = import_module("msgspec")
+    orjson: Any = import_module("orjson")
+    chunk: Any = _chunk_struct(msgspec)
+    shapes = [("chat", _only_json(openai())), ("CJK chat", _only_json(multibyte()))]
+    ratios: list[Ratio] = []
+    for name, decoder_class in _twins():
+        is_c = name == "C"
+        for shape_name, shape in shapes:
+            bar = ("1.6" if shape_name.startswith("CJK") else "1.2") if is_c else "1.0"
+            for loads_name, loads, loads_bar in (
+                ("msgspec Struct", msgspec.json.Decoder(chunk).decode, bar),
+                ("orjson", orjson.loads, ""),
+            ):
+                _check(decoder_class, shape, loads)
+                against, ours = _measure(
+                    decoder_class, shape, _loop(loads), _parsed(by_event({}, loads)), rounds
+                )
+                title = f"{shape_name}, {loads_name}, feed_parsed"
+                ratios.append(Ratio(name, title, "feed and a loop", loads_bar, ours, against))
+        shape = shapes[0][1]
+        against, ours = _measure(decoder_class, shape, _feed, _parsed(by_event({}, len)), rounds)
+        title = "chat, a parser that does nothing"
+        ratios.append(Ratio(name, title, "feed", "1/1.3 = 0.77" if is_c else "", ours, against))
+    return ratios
+
+
+def _twins() -> list[tuple[str, Any]]:
+    twins: list[tuple[str, Any]] = [("Python", sse_proto._decoder.SSEDecoder)]
+    try:
+        twins.insert(0, ("C", import_module("sse_proto._speedups").SSEDecoder))
+    except ImportError as error:
+        print(f"C is left out: {error}")
+    return twins
+
+
+def _only_json(shape: Shape) -> Shape:
+    return Shape(shape.name, shape.stands_for, shape.blocks[:-1], shape.events[:-1])
+
+
+def _chunk_struct(msgspec: Any) -> Any:
+    """Return the Struct that a program would declare for chat chunks."""
+    delta = msgspec.defstruct("Delta", [("content", "str | None", None)])
+    choice = msgspec.defstruct(
+        "Choice", [("index", int), ("delta", delta), ("finish_reason", "str | None", None)]
+    )
+    return msgspec.defstruct(
+        "Chunk", [("id", str), ("model", str), ("choices", GenericAlias(list, (choice,)))]
+    )
+
+
+# The chains. Each takes what it makes of an event, and drops it, as a program does that shows it:
+# what keeping it costs is not the decoder's.
+
+
+def _loop(loads: Callable[[Any], Any]) -> Chain:
+    def chain(decoder_class: Any, chunks: Sequence[bytes]) -> Any:
+        value: Any = None
+        feed = decoder_class().feed
+        for chunk in chunks:
+            for event in feed(chunk):
+                value = loads(event.data)
+        return value
+
+    return chain
+
+
+def _parsed(parse: Callable[[str, bytes], Any]) -> Chain:
+    def chain(decoder_class: Any, chunks: Sequence[bytes]) -> Any:
+        value: Any = None
+        feed_parsed = decoder_class().feed_parsed
+        for chunk in chunks:
+            for event in feed_parsed(chunk, parse):
+                value = event.data
+        return value
+
+    return chain
+
+
+def _feed(decoder_class: Any, chunks: Sequence[bytes]) -> Any:
+    value: Any = None
+    feed = decoder_class().feed
+    for chunk in chunks:
+        for event in feed(chunk):
+            value = event.data
+    return value
+
+
+def _check(decoder_class: Any, shape: Shape, loads: Callable[[Any], Any]) -> None:
+    """Fail if the values are not those of the shape's events."""
+    expected = [loads(event.data) for event in shape.events]
+    decoder = decoder_class()
+    events = [
+        event
+        for chunk in shape.chunks(_READ)
+        for event in decoder.feed_parsed(chunk, by_event({}, loads))
+    ]
+    assert [event.data for event in events] == expected
+
+
+def _measure(
+    decoder_class: Any, shape: Shape, against: Chain, ours: Chain, rounds: int
+) -> tuple[float, float]:
+    """Return the nanoseconds an event of both chains, in the best round of each."""
+    chunks = shape.chunks(_READ)
+    times: tuple[list[int], list[int]] = [], []
+    gc.collect()
+    gc.disable()  # a collection would hit one of them by chance
+    for _ in range(rounds):
+        for chain, its_times in zip((against, ours), times, strict=True):
+            start = time.perf_counter_ns()
+            chain(decoder_class, chunks)
+            its_times.append(time.perf_counter_ns() - start)
+    gc.enable()
+    events = len(shape.events)
+    return min(times[0]) / events, min(times[1]) / events
+
+
+if __name__ == "__main__":
+    sys.exit(main())
