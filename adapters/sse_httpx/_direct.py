@@ -81,8 +81,10 @@ def source_of(response: Any, is_async: bool) -> Source | None:
 
 def http2_stream_of(response: Any) -> Http2Source | None:
     """Return the stream of a response over HTTP/2, its connection mended; ``None``: unknown."""
-    stream_id = response.extensions.get("stream_id")
-    connection = None if stream_id is None else mend(_connection_of(response.stream))
+    stream_id: Any = response.extensions.get("stream_id")
+    if stream_id is None:
+        return None
+    connection = mend(_connection_of(response.stream))
     return None if connection is None else Http2Source(connection, stream_id)
 
 

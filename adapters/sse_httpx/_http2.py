@@ -9,8 +9,10 @@ alone. Up to httpcore 1.0.9 and httpcore2 2.16.2:
 - A task that is cancelled while it writes leaves half a frame, or half a TLS record, behind.
 - A read timeout is the connection's, not the stream's: one ends all, and a stream that waits while
   another one reads has none. A stream whose data another one has read may wait for the next data.
+- A stream that nobody reads uses up the connection's window, and starves the others.
 - A GOAWAY loses what came before it in the same segment, and raises errors that are not public.
-- Threads that send at once on a sync connection may take the same stream ID, or lose frames.
+- Threads that send at once on a sync connection may take the same stream ID, or lose frames; and
+  they read and write at once by one SSL object, which breaks it.
 
 The mend that upstream would need is what the classes here do: they are subclasses of the two
 connection classes, with these methods replaced, and `mend` makes a connection one of them. No class
@@ -25,6 +27,8 @@ has it.
 from __future__ import annotations
 
 import asyncio
+import select
+import ssl
 import sys
 import threading
 import time
@@ -49,8 +53,13 @@ _T = TypeVar("_T")
 
 _CANCEL: Final = 8
 """RFC 9113, 7: the stream is no longer needed."""
+_INSTANT: Final = 0.0001
+"""Seconds to wait for what is there already."""
 _CHUNK_SIZE: Final = 64 * 1024
 """Bytes that are handed on at once, if so many have come."""
+_WINDOW_SIZE: Final = 2**24
+"""Bytes that may be under way on a connection; as many as httpcore lets be on a stream."""
+_WINDOW_STEP: Final = 2**20
 _WRITE_SECONDS: Final = 5.0
 """How long the end of a stream may take to be sent, before the connection counts as dead."""
 _OPENING_SECONDS: Final = 1.0
@@ -82,7 +91,7 @@ def mend(connection: Any) -> Http2Connection | None:
     """
     if isinstance(connection, Http2Connection):
         return connection
-    original = type(connection)
+    original: Any = connection.__class__
     library = sys.modules.get(original.__module__.partition(".")[0])
     is_sync = original is getattr(library, "HTTP2Connection", None)
     if not is_sync and original is not getattr(library, "AsyncHTTP2Connection", None):
@@ -98,7 +107,7 @@ def mend(connection: Any) -> Http2Connection | None:
     if is_sync:
         h2_state.sse_lock = threading.RLock()
         h2_state.sse_opening = threading.Lock()
-        h2_state.__class__ = _thread_safe(type(h2_state))
+        h2_state.__class__ = _thread_safe(h2_state.__class__)
     connection._streams = _Streams(threading.Lock() if is_sync else nullcontext())
     connection.__class__ = _mended(original, is_sync)
     mended: Http2Connection = connection
@@ -165,6 +174,7 @@ class Http2Connection:
     _events: dict[int, list[Any]]
     _network_stream: Any
     _read_lock: Any
+    _write_lock: Any
     _state_lock: Any
     _connection_error: bool
     _connection_terminated: Any
@@ -265,7 +275,8 @@ class Http2Connection:
     async def _flush(self) -> None:
         """Send what is to be sent."""
         if self._has_output():
-            writing = self._write_outgoing_data(_Request)
+            this: Any = self
+            writing: Any = this._write_outgoing_data(_Request)
             if self.is_async:
                 await writing
 
@@ -368,9 +379,7 @@ class Http2Connection:
             if self.is_async:
                 data = await stream.read(self.READ_NUM_BYTES, None)
             else:
-                data = stream.read(
-                    self.READ_NUM_BYTES, None if seconds is None else max(seconds, 0.001)
-                )
+                data = self._read_sync(seconds)
             if not data:
                 raise self._library.RemoteProtocolError("Server disconnected")
         except self._library.ReadTimeout:
@@ -379,6 +388,26 @@ class Http2Connection:
             self._fail(error)
             return None
         return data
+
+    def _read_sync(self, seconds: float | None) -> bytes:
+        stream = self._network_stream
+        connection = stream.get_extra_info("socket")
+        if not isinstance(connection, ssl.SSLSocket):
+            data: bytes = stream.read(self.READ_NUM_BYTES, seconds)
+            return data
+        # Two threads may not read and write at once by one SSL object (openssl-threads(7)). So it
+        # is waited for without the lock of the writers, and read with it.
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            if not (connection.pending() or _is_readable(connection, left)):
+                raise self._library.ReadTimeout
+            try:
+                with self._write_lock:
+                    data = stream.read(self.READ_NUM_BYTES, _INSTANT)
+                return data
+            except self._library.ReadTimeout:  # only a part of a record has come
+                pass
 
     def _fail(self, error: Exception) -> None:
         """Have all streams fail, as soon as they have had what came before."""
@@ -419,6 +448,11 @@ class Http2Connection:
                 self._wake_all()
             elif isinstance(event, h2_events.WindowUpdated):
                 self._wake_all()
+        # For the connection, what has been received counts no more; for a stream, what was read. So
+        # one that nobody reads, for now, does not keep others from receiving.
+        window = self._h2_state.inbound_flow_control_window
+        if window < _WINDOW_SIZE - _WINDOW_STEP and self._connection_terminated is None:
+            self._h2_state.increment_flow_control_window(_WINDOW_SIZE - window)
         if settings:
             changing = self._change_settings(settings)
             await (finish(changing) if self.is_async else changing)
@@ -584,7 +618,7 @@ def _thread_safe(original: type[Any]) -> type[Any]:
         return call
 
     def get_next_available_stream_id(self: Any) -> int:
-        # Until the headers are sent with it, which fails sometimes, and then there is no sign of it.
+        # Held until the headers are sent, or for a second: of a failure there is no sign.
         self.sse_opening.acquire(timeout=_OPENING_SECONDS)
         stream_id: int = locked(original.get_next_available_stream_id)(self)
         return stream_id
@@ -609,6 +643,16 @@ def _unfinished_frame(h2_state: Any) -> bytes:
     buffer = h2_state.incoming_buffer
     frame: bytes = buffer._data if hasattr(buffer, "_data") else buffer.data  # since 4.3; before
     return frame
+
+
+def _is_readable(connection: ssl.SSLSocket, seconds: float | None) -> bool:
+    """Wait until there is something to read; return whether there is."""
+    seconds = None if seconds is None else max(seconds, 0.0)
+    if hasattr(select, "poll"):  # for sockets of any number
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        return bool(poll.poll(None if seconds is None else seconds * 1000))
+    return bool(select.select([connection], [], [], seconds)[0])
 
 
 async def finish(coroutine: Coroutine[Any, Any, _T]) -> _T:

@@ -10,7 +10,8 @@ import anyio
 
 from sse_adapter import missing_headers
 
-from ._library import library_of
+from ._library import library_of, translated
+from ._opening import asend, send
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,7 +31,8 @@ def open_response(client: Client[R], method: str, url: URLTypes, options: Reques
     library = library_of(client, "Client")
     request, sending = build_request(library, client, method, url, options)
     with _in_terms_of(library, request):
-        return client.send(request, stream=True, **sending)
+        response: R = send(client, request, sending)
+    return response
 
 
 async def aopen_response(
@@ -41,7 +43,8 @@ async def aopen_response(
     request, sending = build_request(library, client, method, url, options)
     with _in_terms_of(library, request):
         if not _runs_in_process(library, client, request):
-            return await client.send(request, stream=True, **sending)
+            response: R = await asend(client, request, sending)
+            return response
         timeouts: dict[str, Any] = request.extensions.get("timeout", {})
         seconds = timeouts.get("read") or _IN_PROCESS_SECONDS
         with anyio.move_on_after(seconds):
@@ -98,7 +101,10 @@ def _in_terms_of(library: Any, request: Any) -> Generator[None, None, None]:
         failures = getattr(error, "exceptions", ())
         if failures and all(isinstance(failure, OverflowError) for failure in failures):
             raise _no_such_host(library, request, failures[0]) from error
-        raise
+        known = translated(library, error, request)
+        if known is error:
+            raise
+        raise known from error
 
 
 def _no_such_host(library: Any, request: Any, error: Exception) -> Exception:

@@ -67,8 +67,8 @@ def subscribe(
             ``LocalProtocolError``, ``TooManyRedirects``. With ``reconnect=None`` any.
         RuntimeError, TypeError: As `connect_sse`; or another thread is iterating.
 
-    If another thread closes it, a wait ends at once, and so does a read over HTTP/1.1. A request
-    that is being sent, and a read over HTTP/2, go on until they are answered or time out.
+    If another thread closes it, a wait or a read ends at once. A request that is being sent goes
+    on until it is answered or times out.
 
     Raises:
         TypeError: ``client`` is no client of httpx's or httpx2's, or not a sync one; or there is no
@@ -88,8 +88,8 @@ async def asubscribe(
     """Iterate over the events of a stream on asyncio or trio; connect again whenever it is lost.
 
     Arguments and errors are those of `subscribe`, with an ``AsyncClient``. If another task
-    closes it, it ends at once whatever it waits for. A cancelled read closes its connection; the
-    next read opens a new one.
+    closes it, it ends at once whatever it waits for. A cancelled read, or opening, goes on with the
+    next one.
     """
     own, request = split_options(
         "asubscribe", options, sse_adapter.SubscribeOptions, RequestOptions

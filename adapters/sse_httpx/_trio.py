@@ -1,8 +1,9 @@
-"""How a subscription waits on trio: in the caller's task, since trio's tasks have their places."""
+"""How a subscription waits on trio."""
 
 from __future__ import annotations
 
 import sys
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -24,28 +25,65 @@ def runs_on_trio() -> bool:
 
 
 class TrioWaiter(Waiter):
-    """Waits on trio. A cancelled opening is begun anew by the next read."""
+    """Waits on trio, for a task of the system's, which goes on when the caller is cancelled."""
 
     def __init__(self) -> None:
-        self._scope: anyio.CancelScope | None = None
-        # When a sleep is over, on the monotonic clock.
-        self._sleeps_until: float | None = None
+        self._task: _Task | None = None
 
     async def sleep(self, seconds: float) -> None:
-        if self._sleeps_until is None:
-            self._sleeps_until = self.monotonic() + seconds
-        rest = max(0.0, self._sleeps_until - self.monotonic())
-        await self.open(lambda: anyio.sleep(rest))
-        self._sleeps_until = None
+        await self._go_on_with(lambda: anyio.sleep(seconds))
 
     async def open(self, function: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        with anyio.CancelScope() as self._scope:
-            try:
-                return await function()
-            finally:
-                self._scope = None
-        raise Interrupted
+        result: _T = await self._go_on_with(function)
+        return result
+
+    async def _go_on_with(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        task = self._task = self._task or _Task(function)
+        try:
+            await task.is_done.wait()
+            self._task = None
+            if task.error is not None:
+                raise task.error
+            return task.result
+        finally:
+            del task  # or an error's traceback would keep it, and that again the error
 
     def interrupt(self) -> None:
-        if self._scope is not None:
-            self._scope.cancel()
+        if self._task is not None:
+            self._task.scope.cancel()
+
+    async def close(self) -> None:
+        task, self._task = self._task, None
+        if task is not None and not task.is_running_this():
+            task.scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await task.is_done.wait()
+
+
+class _Task:
+    """Runs a coroutine function. A system task has no parent that would have to wait for it."""
+
+    def __init__(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        trio: Any = sys.modules["trio"]
+        self._function = function
+        self.scope = anyio.CancelScope()
+        self.is_done = anyio.Event()
+        self.result: Any = None
+        self.error: Exception | None = Interrupted()  # unless it comes to its end
+        self._current_task = trio.lowlevel.current_task
+        self._task = trio.lowlevel.spawn_system_task(self._run, context=copy_context())
+
+    def is_running_this(self) -> bool:
+        """Whether this is called by the task itself, as in a client's hook."""
+        return self._current_task() is self._task
+
+    async def _run(self) -> None:
+        try:
+            with self.scope:
+                try:
+                    self.result = await self._function()
+                    self.error = None
+                except Exception as error:
+                    self.error = error
+        finally:
+            self.is_done.set()

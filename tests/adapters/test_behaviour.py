@@ -547,15 +547,13 @@ CODED: Final[dict[str, Case]] = {
 
 
 @pytest.mark.parametrize("case", CODED.values(), ids=CODED.keys())
-# The other adapters have the client undo it.
-@pytest.mark.adapter("sse_httpxr")
+@pytest.mark.adapter("sse_httpx", "sse_httpxr")  # the others have the client undo it
 @driven
 async def test_a_content_coding(driver: Driver, server: RawServer, case: Case) -> None:
     await check(driver, server, case)
 
 
-# The other adapters have the client undo it.
-@pytest.mark.adapter("sse_httpxr")
+@pytest.mark.adapter("sse_httpx", "sse_httpxr")
 @driven
 async def test_a_malformed_coding_is_a_lost_connection(driver: Driver, server: RawServer) -> None:
     server.route("/", coded("x-gzip", GZIP[:-1]))
@@ -564,8 +562,7 @@ async def test_a_malformed_coding_is_a_lost_connection(driver: Driver, server: R
             assert [(await stream.next()).data for _ in range(4)] == ["1", "2", "1", "2"]
 
 
-# The other adapters have the client undo it.
-@pytest.mark.adapter("sse_httpxr")
+@pytest.mark.adapter("sse_httpx", "sse_httpxr")
 @driven
 async def test_an_unknown_coding_is_final(driver: Driver, server: RawServer) -> None:
     server.route("/", coded("rot13", event("1")))

@@ -15,6 +15,7 @@ with Http2Server(tls.server_context, handle) as server:
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import threading
@@ -33,7 +34,7 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 from typing_extensions import Self
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorCodes", "Http2Connection", "Http2Server", "Stopped", "Stream"]
 
+_MAX_UNSENT: Final = 256 * 1024  # bytes, then a handler waits
 _EVENT_STREAM: Final = (("content-type", "text/event-stream"),)
 
 
@@ -183,7 +185,7 @@ class Http2Connection:
         self.changed: Final = threading.Condition(threading.RLock())
         self.streams: Final[dict[int, Stream]] = {}
         self.is_over = False
-        self.is_silent = False  # nothing is read
+        self._unsent = bytearray()
         self.terminated_with: int | None = None
         """The error code of the client's GOAWAY."""
 
@@ -191,21 +193,28 @@ class Http2Connection:
         return _State(self, self._h2_state)
 
     def flush(self) -> None:
-        data = self._h2_state.data_to_send()
-        if data:
-            self.send_raw(data)
+        self.send_raw(self._h2_state.data_to_send())
 
     def send_raw(self, data: bytes) -> None:
         """Send these bytes, in one segment if they are few."""
         with self.changed:
-            view = memoryview(data)
-            while view and not self.is_over:
-                try:
-                    view = view[self._socket.send(view) :]
-                except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                    self.changed.wait(0.01)
-                except OSError:
-                    self._over()
+            self._unsent += data
+            self._pump()
+            while len(self._unsent) > _MAX_UNSENT and not self.is_over:
+                self.changed.wait(0.005)
+                self._pump()
+
+    def _pump(self) -> None:
+        while self._unsent and not self.is_over:
+            try:
+                # A copy, which is what TLS wants to have again if it could not be sent at once.
+                sent = self._socket.send(bytes(self._unsent[:65536]))
+            except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                return
+            except OSError:
+                self._over()
+                return
+            del self._unsent[:sent]
 
     def goaway(
         self,
@@ -237,8 +246,9 @@ class Http2Connection:
         try:
             self._socket.setblocking(False)
             with self.state() as state:
-                state.update_settings(
-                    {SettingCodes.MAX_CONCURRENT_STREAMS: self._server.max_streams}
+                state.local_settings = Settings(
+                    client=False,
+                    initial_values={SettingCodes.MAX_CONCURRENT_STREAMS: self._server.max_streams},
                 )
                 state.initiate_connection()
                 state.increment_flow_control_window(2**30)
@@ -271,8 +281,15 @@ class Http2Connection:
                 for event in events:
                     self._handle(event)
                 self.changed.notify_all()
+            self._pump()
         if data is None:
-            _wait_readable(self._socket)
+            self._wait()
+
+    def _wait(self) -> None:
+        try:
+            select.select([self._socket], [self._socket] if self._unsent else [], [], 0.05)
+        except (OSError, ValueError):  # closed by then
+            pass
 
     def _handle(self, event: object) -> None:
         if isinstance(event, RequestReceived):
@@ -426,12 +443,3 @@ def _for_http2(context: ssl.SSLContext) -> ssl.SSLContext:
 
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
-
-
-def _wait_readable(sock: socket.socket) -> None:
-    import select
-
-    try:
-        select.select([sock], [], [], 0.2)
-    except (OSError, ValueError):  # closed by then
-        pass

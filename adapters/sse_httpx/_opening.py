@@ -1,0 +1,210 @@
+"""Sending a request so that neither a slow answer nor a cancellation harms the client's pool.
+
+Like `_http2` and `_direct`, this knows the insides of httpcore and httpcore2; where they are not as
+expected, requests are sent as the client sends them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._http2 import finish, mend
+from ._trio import runs_on_trio
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+__all__ = ["asend", "send"]
+
+_R = TypeVar("_R")
+
+# When a connection has been chosen, and nothing was sent on it: before the first request on one
+# over HTTP/2, and before any other.
+_BEFORE_SENDING = frozenset(
+    (
+        "http11.send_request_headers.started",
+        "http2.send_connection_init.started",
+        "http2.send_request_headers.started",
+    )
+)
+
+
+def send(client: Any, request: Any, options: dict[str, Any]) -> Any:
+    """Return what ``client.send`` returns, by a connection that is mended."""
+    given = request.extensions.get("trace")
+
+    def trace(name: str, info: dict[str, Any]) -> Any:
+        if name in _BEFORE_SENDING:
+            _mend_all(client)
+        return None if given is None else given(name, info)
+
+    if _pools_of(client):
+        request.extensions = {**request.extensions, "trace": trace}
+    return client.send(request, stream=True, **options)
+
+
+async def asend(client: Any, request: Any, options: dict[str, Any]) -> Any:
+    """Return what an asynchronous ``client.send`` returns; cancelled, leave nothing behind.
+
+    httpcore's pool loses places to tasks that are cancelled while they clean up after they were
+    cancelled, or before they have begun to connect. So on asyncio the request is sent by a task of
+    its own, which is cancelled once; and what the pool then has of nobody is taken out of it.
+    """
+    given = request.extensions.get("trace")
+
+    async def trace(name: str, info: dict[str, Any]) -> None:
+        if name in _BEFORE_SENDING:
+            _mend_all(client)
+        if given is not None:
+            await given(name, info)
+
+    if _pools_of(client):
+        request.extensions = {**request.extensions, "trace": trace}
+    sending = _send(client, request, options)
+    return await (sending if runs_on_trio() else _in_a_task(sending))
+
+
+async def _send(client: Any, request: Any, options: dict[str, Any]) -> Any:
+    try:
+        return await client.send(request, stream=True, **options)
+    except Exception:
+        raise
+    except BaseException:  # cancelled
+        # At once, before another request looks for a place.
+        tidying = _tidy(client)
+        await (finish(tidying) if runs_on_trio() else tidying)
+        raise
+
+
+async def _in_a_task(sending: Coroutine[Any, Any, Any]) -> Any:
+    task = asyncio.ensure_future(sending)
+    try:
+        await asyncio.wait([task])
+        return task.result()
+    except asyncio.CancelledError:
+        await finish(_cancel(task))
+        raise
+    finally:
+        del task  # or an error's traceback would keep it, and that again the error
+
+
+async def _cancel(task: asyncio.Future[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled() and task.exception() is None:
+        await task.result().aclose()  # it was faster
+
+
+def _pools_of(client: Any) -> list[Any]:
+    """Return the client's pools of connections."""
+    transports = [getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values()]
+    pools = [getattr(transport, "_pool", None) for transport in transports]
+    return [pool for pool in pools if hasattr(pool, "_connections")]
+
+
+def _mend_all(client: Any) -> None:
+    for pool in _pools_of(client):
+        for connection in list(pool._connections):
+            # Within those of proxies there is one more.
+            while (inner := getattr(connection, "_connection", None)) is not None:
+                connection = inner
+            if not isinstance(connection, _Http1Connection) and mend(connection) is None:
+                _mend_http1(connection)
+
+
+async def _tidy(client: Any) -> None:
+    """Take from the pools what belongs to no request, is not idle, and so would stay for ever.
+
+    And put back what others use: a connection over HTTP/2 that a task was to make for several, and
+    did not since it was cancelled, is thrown away, though another task will make it.
+    """
+    for pool in _pools_of(client):
+        try:
+            used = [request.connection for request in pool._requests]
+            for connection in used:
+                if connection is not None and connection not in pool._connections:
+                    if getattr(connection, "_connection", None) is None:
+                        connection._connect_failed = False
+                    pool._connections.append(connection)
+            in_use = set(map(id, used))
+            for connection in list(pool._connections):
+                if id(connection) not in in_use and not (
+                    connection.is_idle() or connection.is_closed()
+                ):
+                    pool._connections.remove(connection)
+                    await connection.aclose()
+            # For requests that wait for a place.
+            await pool._close_connections(pool._assign_requests_to_connections())
+        except (AttributeError, ValueError):  # another version; or it was removed meanwhile
+            pass
+
+
+# -- HTTP/1.1 -------------------------------------------------------------------------------------
+
+
+class _Http1Connection:
+    """Mixed in before httpcore's class: interim answers (1xx) do not put its read timeout off."""
+
+    _library: Any
+    _deadline: float | None = None  # for the head of a response
+
+    def _begin(self, request: Any) -> None:
+        seconds = request.extensions.get("timeout", {}).get("read")
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+
+    def _left(self, timeout: float | None) -> float | None:
+        if self._deadline is None:
+            return timeout
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise self._library.ReadTimeout("no response, but interim ones")
+        return left
+
+
+class _SyncHttp1Connection(_Http1Connection):
+    def _receive_response_headers(self, request: Any) -> Any:
+        self._begin(request)
+        try:
+            original: Any = super()
+            return original._receive_response_headers(request)
+        finally:
+            self._deadline = None
+
+    def _receive_event(self, timeout: float | None = None) -> Any:
+        original: Any = super()
+        return original._receive_event(timeout=self._left(timeout))
+
+
+class _AsyncHttp1Connection(_Http1Connection):
+    async def _receive_response_headers(self, request: Any) -> Any:
+        self._begin(request)
+        try:
+            original: Any = super()
+            return await original._receive_response_headers(request)
+        finally:
+            self._deadline = None
+
+    def _receive_event(self, timeout: float | None = None) -> Any:
+        original: Any = super()
+        return original._receive_event(timeout=self._left(timeout))
+
+
+def _mend_http1(connection: Any) -> None:
+    original: Any = connection.__class__
+    library = sys.modules.get(original.__module__.partition(".")[0])
+    is_sync = original is getattr(library, "HTTP11Connection", None)
+    if (is_sync or original is getattr(library, "AsyncHTTP11Connection", None)) and all(
+        hasattr(connection, name) for name in ("_receive_event", "_receive_response_headers")
+    ):
+        connection.__class__ = _mended_http1(original, is_sync)
+
+
+@cache
+def _mended_http1(original: type[Any], is_sync: bool) -> type[Any]:
+    mixin = _SyncHttp1Connection if is_sync else _AsyncHttp1Connection
+    library = sys.modules[original.__module__.partition(".")[0]]
+    return type(original.__name__, (mixin, original), {"_library": library})

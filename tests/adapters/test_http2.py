@@ -1,0 +1,751 @@
+"""Many streams over one HTTP/2 connection: leaving one reaches the server, and harms no other."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import random
+import threading
+import time
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from sse_proto import ReconnectPolicy
+from tests.support.drivers import AsyncioLoop, Driver, TrioLoop, driven
+from tests.support.http2 import ErrorCodes, Http2Server, Stopped, data_frame
+from tests.support.servers import TlsFiles, tls_contexts
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from tests.support.drivers import Stream as EventStream
+    from tests.support.http2 import Stream
+
+pytest.importorskip("h2")
+pytestmark = pytest.mark.adapter("sse_httpx")
+
+TIMEOUT: Final = 10.0
+# Seconds until the server sees that a stream was left: 0.1, and room for a busy machine.
+PROMPT: Final = 0.5
+Handler = "Callable[[Stream], None]"
+AT_ONCE: Final = ReconnectPolicy(initial_delay=0.001)
+
+
+@pytest.fixture(scope="session")
+def http2_tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    """A certificate for servers that agree on HTTP/2."""
+    return tls_contexts(tmp_path_factory.mktemp("http2"))
+
+
+@pytest.fixture
+def serve(http2_tls: TlsFiles) -> Callable[..., Http2Server]:
+    """Return a server with this handler for each request."""
+
+    def serve(handle: Callable[[Stream], None], **options: Any) -> Http2Server:
+        return Http2Server(http2_tls.server_context, handle, **options)
+
+    return serve
+
+
+@asynccontextmanager
+async def client_of(driver: Driver, tls: TlsFiles, **settings: Any) -> AsyncGenerator[Any]:
+    trust, _ = driver.trust(tls.ca_pem)
+    async with driver.client(http2=True, **trust, **settings) as client:
+        yield client
+
+
+async def together(driver: Driver, *functions: Callable[[], Awaitable[None]]) -> None:
+    """Run these at the same time: in tasks, or each in a thread of its own."""
+    if isinstance(driver.loop, AsyncioLoop):
+        await asyncio.gather(*(function() for function in functions))
+    elif isinstance(driver.loop, TrioLoop):
+        trio: Any = importlib.import_module("trio")
+        async with trio.open_nursery() as nursery:
+            for function in functions:
+                nursery.start_soon(function)
+    else:
+        errors: list[BaseException] = []
+
+        def run(function: Any) -> None:
+            try:
+                driver.run(function())
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=run, args=(function,)) for function in functions]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+
+
+async def pause(driver: Driver, seconds: float) -> None:
+    if driver.is_async:
+        sleep = importlib.import_module("anyio").sleep
+        await sleep(seconds)
+    else:
+        time.sleep(seconds)  # noqa: ASYNC251  # in a thread of its own
+
+
+def endless(stream: Stream) -> None:
+    """Send an event, and then one after the other for as long as the client is there."""
+    stream.respond()
+    number = 0
+    while True:
+        stream.event(str(number))
+        number += 1
+        stream.wait_over(0.005)
+
+
+def silent(stream: Stream) -> None:
+    """Send an event, and then nothing until the client has gone."""
+    stream.respond()
+    stream.event("0")
+    stream.wait_over(TIMEOUT)
+
+
+def counting(stream: Stream) -> None:
+    """Send as many events as the path asks for, at this pace: ``/count/SECONDS``."""
+    _, _, count, seconds, *_ = stream.path.split("/")
+    stream.respond()
+    for number in range(int(count)):
+        stream.event(str(number))
+        if stream.wait_over(float(seconds)):
+            raise Stopped
+    stream.end()
+
+
+def by_path(stream: Stream) -> None:
+    kinds: dict[str, Callable[[Stream], None]] = {
+        "endless": endless,
+        "silent": silent,
+        "count": counting,
+        "late": late,
+        "flood": flood,
+    }
+    kinds[stream.path.split("/")[1]](stream)
+
+
+def late(stream: Stream) -> None:
+    """Answer only after a while."""
+    if not stream.wait_over(2.0):
+        silent(stream)
+
+
+def flood(stream: Stream) -> None:
+    """Send 24 MiB, more than the window of a connection."""
+    stream.respond()
+    stream.event("0")
+    piece = b": " + b"x" * 65000 + b"\n"
+    for _ in range(24 * 16):
+        stream.send(piece)
+    stream.event("end")
+    stream.end()
+
+
+def numbers(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+async def read_all(stream: EventStream) -> list[str]:
+    return [event.data for event in await stream.rest()]
+
+
+def assert_reset(stream: Stream, since: float) -> None:
+    assert stream.wait_reset(TIMEOUT)
+    assert stream.reset_code == ErrorCodes.CANCEL
+    assert stream.reset_at is not None
+    assert stream.reset_at - since < PROMPT
+
+
+# -- leaving --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["endless", "silent"])
+@pytest.mark.parametrize("way", ["block", "exception", "close", "subscription"])
+@driven
+async def test_leaving_a_stream_resets_it(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles, way: str, kind: str
+) -> None:
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+            url = server.url(f"/{kind}")
+            async with driver.connect(client, "GET", server.url("/silent/other")) as other:
+                assert (await other.next()).data == "0"
+                open_ = driver.subscribe if way == "subscription" else driver.connect
+                since = 0.0
+                try:
+                    async with open_(client, "GET", url) as stream:
+                        assert (await stream.next()).data == "0"
+                        since = time.monotonic()
+                        if way == "close":
+                            await stream.close()
+                            assert_reset(server.stream(f"/{kind}"), since)
+                        elif way == "exception":
+                            raise LookupError
+                except LookupError:
+                    pass
+                assert_reset(server.stream(f"/{kind}"), since)
+                assert len(server.connections) == 1
+                # The connection goes on, for others too.
+                async with driver.connect(client, "GET", server.url("/count/3/0")) as stream:
+                    assert await read_all(stream) == numbers(3)
+                assert len(server.connections) == 1
+            assert_reset(server.stream("/silent/other"), time.monotonic())
+
+
+@driven
+async def test_a_stream_that_has_ended_is_not_reset(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+            for _ in range(3):
+                async with driver.connect(client, "GET", server.url("/count/3/0")) as stream:
+                    assert await read_all(stream) == numbers(3)
+        assert [stream.reset_code for stream in server.streams] == [None] * 3
+        assert len(server.connections) == 1
+
+
+@driven
+async def test_an_answer_that_is_refused_resets_its_stream(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    def refuse(stream: Stream) -> None:
+        stream.respond(503, [("content-type", "text/plain")])
+        stream.send(b"not now")
+        stream.wait_over(TIMEOUT)
+
+    with serve(refuse) as server:
+        async with client_of(driver, http2_tls, timeout=0.2) as client:
+            async with driver.connect(client, "GET", server.url()) as stream:
+                with pytest.raises(driver.error("SSEError"), match="not now"):
+                    await stream.next()
+                assert_reset(server.streams[0], time.monotonic())
+
+
+@driven
+async def test_300_streams_are_left_beside_one_that_goes_on(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+            async with driver.connect(client, "GET", server.url("/count/200/0.01")) as long:
+                got = [(await long.next()).data]
+                for _ in range(300):
+                    async with driver.connect(client, "GET", server.url("/endless")) as stream:
+                        assert (await stream.next()).data == "0"
+                got += await read_all(long)
+                assert got == numbers(200)
+        assert len(server.connections) == 1
+        assert len(server.streams) == 301
+        assert [stream.reset_code for stream in server.streams[1:]] == [ErrorCodes.CANCEL] * 300
+
+
+@driven
+async def test_a_left_stream_gives_its_window_back(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+            for number in range(3):
+                async with driver.connect(client, "GET", server.url(f"/flood/{number}")) as left:
+                    assert (await left.next()).data == "0"
+                    # Another one is read meanwhile, and so all that comes is received.
+                    async with driver.connect(client, "GET", server.url("/count/30/0.01")) as other:
+                        assert await read_all(other) == numbers(30)
+            async with driver.connect(client, "GET", server.url("/flood/whole")) as whole:
+                assert await read_all(whole) == ["0", "end"]
+        assert len(server.connections) == 1
+
+
+@driven
+async def test_closed_by_another_one_a_read_ends_at_once(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls, timeout=None) as client:
+            async with (
+                driver.subscribe(client, "GET", server.url("/silent/1")) as one,
+                driver.subscribe(client, "GET", server.url("/silent/2")) as two,
+                driver.connect(client, "GET", server.url("/silent/3")) as three,
+            ):
+                ended: dict[str, float] = {}
+
+                async def read(name: str, stream: EventStream) -> None:
+                    try:
+                        await read_all(stream)
+                    except driver.error("StreamClosed"):
+                        assert name == "three"
+                    ended[name] = time.monotonic()
+
+                async def close() -> None:
+                    for stream in (one, two, three):
+                        await pause(driver, 0.2)
+                        closed.append(time.monotonic())
+                        await stream.close()
+
+                closed: list[float] = []
+                await together(
+                    driver,
+                    lambda: read("one", one),
+                    lambda: read("two", two),
+                    lambda: read("three", three),
+                    close,
+                )
+                for name, since in zip(("one", "two", "three"), closed, strict=True):
+                    assert 0 <= ended[name] - since < PROMPT
+                for number, since in enumerate(closed, 1):
+                    assert_reset(server.stream(f"/silent/{number}"), since)
+        assert len(server.connections) == 1
+
+
+# -- cancelling -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("api", ["connect", "subscribe"])
+@driven
+async def test_a_cancelled_read_loses_nothing(
+    async_driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles, api: str
+) -> None:
+    driver = async_driver
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+            async with getattr(driver, api)(client, "GET", server.url("/count/30/0.03")) as stream:
+                got: list[str] = []
+                cancelled = 0
+
+                async def read() -> None:
+                    got.append((await stream.next()).data)
+
+                while len(got) < 30:
+                    cancelled += not await driver.within(0.01, read())
+                assert got == numbers(30)
+                assert cancelled > 10
+        assert len(server.streams) == len(server.connections) == 1
+
+
+@driven
+async def test_streams_whose_reads_were_cancelled_are_reset_when_they_are_left(
+    async_driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    driver = async_driver
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+
+            async def read() -> None:
+                async with driver.connect(client, "GET", server.url("/silent")) as stream:
+                    await read_all(stream)
+
+            async with driver.connect(client, "GET", server.url("/count/150/0.02")) as long:
+                got = [(await long.next()).data]
+                for _ in range(150):
+                    assert not await driver.within(0.01, read())
+                got += await read_all(long)
+                assert got == numbers(150)
+        assert len(server.connections) == 1
+        for stream in server.streams[1:]:
+            assert stream.wait_reset(TIMEOUT)
+
+
+@driven
+async def test_cancelled_openings_harm_no_other_stream(
+    async_driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    driver = async_driver
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+            is_over = False
+
+            async def cancel() -> None:
+                nonlocal is_over
+                for number in range(150):
+                    # From before the first byte was sent, until it waits for the answer.
+                    opening = opened(driver, client, server.url("/late"))
+                    assert not await driver.within(number % 10 * 0.001, opening)
+                is_over = True
+
+            async def read() -> None:
+                async with driver.connect(client, "GET", server.url("/count/60/0.02")) as long:
+                    assert await read_all(long) == numbers(60)
+
+            await together(driver, *[read] * 10, cancel)
+            assert is_over
+            await pause(driver, 0.1)
+            async with driver.connect(client, "GET", server.url("/count/3/0")) as stream:
+                assert await read_all(stream) == numbers(3)
+        assert len(server.connections) == 1
+        assert all(
+            stream.wait_reset(TIMEOUT) for stream in server.streams if stream.path == "/late"
+        )
+
+
+async def opened(driver: Driver, client: Any, url: str, **call: Any) -> None:
+    async with driver.connect(client, "GET", url, **call):
+        pass
+
+
+# -- what the server ends -------------------------------------------------------------------------
+
+
+def ending_of_all(how: str, count: int) -> Callable[[Stream], None]:
+    """Return what ends the connection as soon as so many streams have called it."""
+    lock = threading.Lock()
+    called: list[Stream] = []
+
+    def end(stream: Stream) -> None:
+        with lock:
+            called.append(stream)
+            if len(called) != count:
+                return
+        connection = stream.connection
+        ids = sorted(stream.id for stream in called)
+        if how == "graceful":
+            connection.goaway()
+        elif how == "in flight":
+            connection.goaway(last_stream_id=ids[0])
+        elif how == "data behind":
+            frames = b"".join(data_frame(id_, b"data: lost\n\n") for id_ in ids)
+            connection.goaway(last_stream_id=ids[-1], behind=frames)
+        elif how == "error":
+            connection.goaway(last_stream_id=ids[-1], code=ErrorCodes.ENHANCE_YOUR_CALM)
+        elif how == "abrupt":
+            connection.abort()
+        elif how == "nonsense":
+            connection.send_raw(b"\0\0\1\0\0\0\0\0\0x")
+
+    return end
+
+
+ENDS: Final = ["graceful", "in flight", "data behind", "error", "abrupt", "nonsense"]
+
+
+@pytest.mark.parametrize("how", ENDS)
+@driven
+async def test_the_end_of_a_connection_is_a_lost_connection(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles, how: str
+) -> None:
+    end = ending_of_all(how, 3)
+
+    def handle(stream: Stream) -> None:
+        stream.respond()
+        stream.event("0")
+        stream.event("1")
+        if stream.path == "/after":
+            stream.end()
+        else:
+            end(stream)
+
+    with serve(handle) as server:
+        async with client_of(driver, http2_tls) as client:
+            lost: list[Any] = []
+
+            async def read() -> None:
+                async with driver.connect(client, "GET", server.url("/")) as stream:
+                    assert (await stream.next()).data == "0"
+                    assert (await stream.next()).data == "1"
+                    try:
+                        await stream.next()
+                    except (
+                        driver.library.RemoteProtocolError,
+                        driver.library.ReadError,
+                    ) as error:
+                        lost.append(error)
+
+            await together(driver, read, read, read)
+            assert len(lost) == 3
+            assert all(error.request.url == server.url("/") for error in lost)
+            async with driver.connect(client, "GET", server.url("/after")) as stream:
+                assert await read_all(stream) == ["0", "1"]
+        assert len(server.connections) == 2
+
+
+@pytest.mark.parametrize("how", ENDS)
+@driven
+async def test_subscriptions_survive_the_end_of_their_connection(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles, how: str
+) -> None:
+    counts: dict[str, int] = {}
+
+    def handle(stream: Stream) -> None:
+        begin = int(stream.headers.get("last-event-id", "-1")) + 1
+        stream.respond()
+        counts[stream.path] = counts.get(stream.path, 0) + 1
+        for number in range(begin, 20):
+            stream.send(b"id: %d\ndata: %d\n\n" % (number, number))
+            if number == 10 and counts[stream.path] == 1:
+                first(stream)
+                stream.wait_over(TIMEOUT)
+                return
+        stream.wait_over(TIMEOUT)
+
+    first = ending_of_all(how, 10)
+    with serve(handle) as server:
+        async with client_of(driver, http2_tls) as client:
+
+            async def read(number: int) -> None:
+                url = server.url(f"/{number}")
+                async with driver.subscribe(client, "GET", url, reconnect=AT_ONCE) as stream:
+                    got = [(await stream.next()).data for _ in range(20)]
+                assert got == numbers(20)
+
+            await together(driver, *(partial(read, number) for number in range(10)))
+        assert len(server.connections) == 2
+
+
+@driven
+async def test_a_stream_that_the_server_resets_is_lost_alone(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    def handle(stream: Stream) -> None:
+        if stream.path == "/reset":
+            stream.respond()
+            stream.event("0")
+            stream.reset(ErrorCodes.INTERNAL_ERROR)
+        else:
+            by_path(stream)
+
+    with serve(handle) as server:
+        async with client_of(driver, http2_tls) as client:
+            async with driver.connect(client, "GET", server.url("/count/20/0.01")) as other:
+                async with driver.connect(client, "GET", server.url("/reset")) as stream:
+                    assert (await stream.next()).data == "0"
+                    with pytest.raises(driver.error("RemoteProtocolError"), match="INTERNAL_ERROR"):
+                        await stream.next()
+                assert await read_all(other) == numbers(20)
+        assert len(server.connections) == 1
+
+
+# -- timeouts -------------------------------------------------------------------------------------
+
+
+@driven
+async def test_a_timeout_is_the_streams_own(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    """A busy stream beside it does not keep it from striking; and it ends no other stream."""
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+
+            async def busy() -> None:
+                url = server.url("/count/100/0.01")
+                async with driver.connect(client, "GET", url, timeout=None) as stream:
+                    assert await read_all(stream) == numbers(100)
+
+            async def patient() -> None:
+                url = server.url("/count/2/1.5")
+                async with driver.connect(client, "GET", url, timeout=None) as stream:
+                    assert await read_all(stream) == numbers(2)
+
+            async def impatient(seconds: float) -> None:
+                url = server.url("/silent")
+                async with driver.connect(client, "GET", url, timeout=seconds) as stream:
+                    assert (await stream.next()).data == "0"
+                    since = time.monotonic()
+                    with pytest.raises(driver.error("ReadTimeout")):
+                        await stream.next()
+                    assert seconds <= time.monotonic() - since < seconds + PROMPT
+
+            await together(
+                driver, busy, patient, lambda: impatient(0.2), lambda: impatient(0.4), patient
+            )
+        assert len(server.connections) == 1
+        for stream in server.streams:
+            assert (stream.reset_code is not None) == (stream.path == "/silent")
+
+
+@driven
+async def test_interim_answers_do_not_put_the_timeout_off(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    def inform(stream: Stream) -> None:
+        while not stream.wait_over(0.02):
+            stream.inform()
+
+    with serve(inform) as server:
+        async with client_of(driver, http2_tls) as client:
+            since = time.monotonic()
+            with pytest.raises(driver.error("ReadTimeout")):
+                async with driver.connect(client, "GET", server.url(), timeout=0.3):
+                    pass
+            assert 0.3 <= time.monotonic() - since < 0.3 + PROMPT
+            assert_reset(server.streams[0], since + 0.3)
+
+
+# -- all of it together ---------------------------------------------------------------------------
+
+LEAVES: Final = int(os.environ.get("HTTP2_LEAVES", "100"))  # `make storm`: 1000
+LEAVERS: Final = 8
+
+
+@driven
+async def test_many_random_leaves_beside_ten_long_streams(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    """Nothing of the long ones is lost or doubled, and the server is told of each that is left."""
+    chance = random.Random(1)
+    left = [0]
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls, timeout=None) as client:
+
+            async def stay(number: int) -> None:
+                url = server.url(f"/count/{LEAVES}/0.01/{number}")
+                async with driver.connect(client, "GET", url) as stream:
+                    assert await read_all(stream) == numbers(LEAVES)
+
+            async def leave() -> None:
+                while left[0] < LEAVES:
+                    left[0] += 1
+                    path = chance.choice(["/endless", "/endless", "/silent", "/late"])
+                    count = chance.randrange(4) if path == "/endless" else 1
+                    if path == "/late" and not driver.is_async:
+                        await hurry()
+                    elif driver.is_async and (path == "/late" or chance.random() < 0.5):
+                        await driver.within(chance.random() * 0.01, use(path, count))
+                    else:
+                        await use(path, count)
+
+            async def use(path: str, count: int) -> None:
+                open_ = chance.choice([driver.connect, driver.subscribe])
+                async with open_(client, "GET", server.url(path)) as stream:
+                    for number in range(count):
+                        assert (await stream.next()).data == str(number)
+
+            async def hurry() -> None:
+                opening = opened(
+                    driver, client, server.url("/late"), timeout=chance.random() * 0.01 + 0.001
+                )
+                with pytest.raises(driver.error("ReadTimeout")):
+                    await opening
+
+            long = [partial(stay, number) for number in range(10)]
+            await together(driver, *long, *[leave] * LEAVERS)
+            async with driver.connect(client, "GET", server.url("/count/3/0")) as stream:
+                assert await read_all(stream) == numbers(3)
+            for seen in server.streams:
+                if not seen.path.startswith("/count"):
+                    assert seen.wait_reset(TIMEOUT)
+                    assert seen.reset_code == ErrorCodes.CANCEL
+        assert len(server.connections) == 1
+    assert sum(seen.path.startswith("/count") for seen in server.streams) == 11
+
+
+# -- versions of httpcore that are not known ------------------------------------------------------
+
+
+# On trio the generators of httpx are left to the garbage collector then.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@driven
+async def test_on_a_connection_that_cannot_be_mended_the_server_is_told_as_well(
+    driver: Driver,
+    serve: Callable[..., Http2Server],
+    http2_tls: TlsFiles,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sse_httpx._http2._NEEDED", ("_of_another_version",))
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+            async with driver.connect(client, "GET", server.url("/count/50/0.01")) as other:
+                assert (await other.next()).data == "0"
+                async with driver.connect(client, "GET", server.url("/silent")) as stream:
+                    assert (await stream.next()).data == "0"
+                    since = time.monotonic()
+                assert_reset(server.stream("/silent"), since)
+                assert (await read_all(other))[-1] == "49"
+        assert [stream.reset_code for stream in server.streams] == [None, ErrorCodes.CANCEL]
+        assert len(server.connections) == 1
+
+
+@driven
+async def test_where_it_cannot_be_told_the_connection_is_closed(
+    driver: Driver,
+    serve: Callable[..., Http2Server],
+    http2_tls: TlsFiles,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sse_httpx._http2._NEEDED", ("_of_another_version",))
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+            async with driver.connect(client, "GET", server.url("/silent")) as stream:
+                assert (await stream.next()).data == "0"
+                network_stream = stream.response.extensions["network_stream"]
+                monkeypatch.setattr(network_stream, "write", None)
+            assert server.streams[0].wait_over(TIMEOUT)
+
+
+def test_only_connections_of_httpcore_are_mended() -> None:
+    mend: Any = importlib.import_module("sse_httpx._http2").mend
+    httpcore: Any = pytest.importorskip("httpcore")
+
+    class Own(httpcore.AsyncHTTP2Connection):  # type: ignore[misc]  # of Any
+        pass
+
+    origin = httpcore.Origin(b"https", b"example.org", 443)
+    assert mend(None) is None
+    assert mend(object()) is None
+    assert mend(Own(origin, None)) is None
+    assert mend(httpcore.AsyncHTTP11Connection(origin, None)) is None
+    known = httpcore.AsyncHTTP2Connection(origin, None)
+    assert mend(known) is mend(known) is known
+    assert isinstance(known, httpcore.AsyncHTTP2Connection)
+    assert repr(known).startswith("<AsyncHTTP2Connection [")
+    assert type(httpcore.AsyncHTTP2Connection(origin, None)) is httpcore.AsyncHTTP2Connection
+    unknown = httpcore.AsyncHTTP2Connection(origin, None)
+    unknown._h2_state = object()
+    assert mend(unknown) is None
+
+
+@driven
+async def test_requests_of_the_client_itself_go_over_the_same_connection(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    """Before it is mended and after, at once with streams; and with a body that has to wait."""
+
+    def handle(stream: Stream) -> None:
+        if stream.path == "/echo":
+            assert stream.wait_request(TIMEOUT)
+            stream.respond(200, [("content-type", "text/plain")])
+            stream.send(b"x" * 300_000, end=True)
+        else:
+            by_path(stream)
+
+    with serve(handle, max_streams=50) as server:
+        async with client_of(driver, http2_tls) as client:
+
+            async def ask() -> None:
+                asking = client.post(server.url("/echo"), content=b"y" * 300_000)
+                response = await asking if driver.is_async else asking
+                assert response.content == b"x" * 300_000
+
+            await ask()
+            async with driver.connect(client, "GET", server.url("/count/50/0.01")) as stream:
+                assert (await stream.next()).data == "0"
+                await together(driver, ask, ask)
+                assert (await read_all(stream))[-1] == "49"
+            await ask()
+        assert len(server.connections) == 1
+        assert not any(stream.reset_code for stream in server.streams)
+
+
+@driven
+async def test_streams_that_are_opened_at_the_same_time_have_numbers_of_their_own(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    with serve(by_path, max_streams=10) as server:
+        async with client_of(driver, http2_tls) as client:
+
+            async def read() -> None:
+                for _ in range(3):
+                    async with driver.connect(client, "GET", server.url("/count/3/0")) as stream:
+                        assert await read_all(stream) == numbers(3)
+
+            await together(driver, *[read] * 20)  # more than the server lets be at once
+        assert len(server.streams) == 60
+        assert len(server.connections) == 1

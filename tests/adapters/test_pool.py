@@ -1,0 +1,218 @@
+"""What cancelled tasks, and strange answers, leave in the pools of httpx and httpx2."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.support.drivers import AsyncioLoop, Driver, driven
+from tests.support.harness import sends
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from tests.support.servers import Exchange, RawServer
+
+TIMEOUT: Final = 10.0
+pytestmark = pytest.mark.adapter("sse_httpx")
+
+
+def in_pool(client: Any) -> list[str]:
+    """Return what the client's pool has, but idle connections."""
+    return [repr(item) for item in client._transport._pool.connections if not item.is_idle()]
+
+
+@driven
+async def test_a_read_that_is_cancelled_twice_leaves_no_connection(
+    async_driver: Driver, server: RawServer
+) -> None:
+    driver = async_driver
+    if not isinstance(driver.loop, AsyncioLoop):
+        pytest.skip("trio cancels a scope, and that once")
+    server.route("/", sends("1", hold=True))
+    async with driver.client() as client:
+
+        async def read() -> None:
+            async with driver.connect(client, "GET", server.url()) as stream:
+                await stream.rest()
+
+        for pauses in range(4):
+            task = asyncio.ensure_future(read())
+            await asyncio.sleep(0.1)
+            task.cancel()
+            for _ in range(pauses):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert in_pool(client) == []
+        await driver.wait_for_close(server)
+
+
+@driven
+async def test_openings_that_are_cancelled_leave_no_connection(
+    async_driver: Driver, server: RawServer
+) -> None:
+    driver = async_driver
+    server.route("/", sends("1", hold=True))
+
+    def hold(exchange: Exchange) -> None:
+        exchange.wait_closed(TIMEOUT)
+
+    server.route("/silent", hold)
+    limits = driver.library.Limits(max_connections=10)
+    async with driver.client(limits=limits) as client:
+
+        async def read(path: str) -> None:
+            async with driver.connect(client, "GET", server.url(path)) as stream:
+                await stream.rest()
+
+        for number in range(120):
+            await driver.within(number % 12 * 0.0005, read("/silent"))
+            if isinstance(driver.loop, AsyncioLoop):
+                task = asyncio.ensure_future(read("/silent"))
+                for _ in range(number % 7):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+        assert in_pool(client) == []
+        for _ in range(10):  # each place is free
+            async with driver.connect(client, "GET", server.url()) as stream:
+                assert (await stream.next()).data == "1"
+
+
+@driven
+async def test_a_polled_stream_loses_nothing_and_needs_one_connection(
+    async_driver: Driver, server: RawServer
+) -> None:
+    driver = async_driver
+
+    @server.route("/")
+    def drip(exchange: Exchange) -> None:
+        exchange.start()
+        for number in range(20):
+            exchange.send(f"data: {number}\n\n".encode())
+            time.sleep(0.03)
+
+    got: list[str] = []
+    cancelled = 0
+    async with driver.open("GET", server.url()) as stream:
+
+        async def read() -> None:
+            got.append((await stream.next()).data)
+
+        while len(got) < 20:
+            cancelled += not await driver.within(0.01, read())
+        assert await stream.rest() == []
+    assert got == [str(number) for number in range(20)]
+    assert cancelled > 10
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [100, 103])
+@driven
+async def test_interim_answers_do_not_put_the_timeout_off(
+    driver: Driver, server: RawServer, status: int
+) -> None:
+    @server.route("/")
+    def inform(exchange: Exchange) -> None:
+        until = time.monotonic() + TIMEOUT
+        while time.monotonic() < until:
+            exchange.send_raw(b"HTTP/1.1 %d x\r\n\r\n" % status)
+            time.sleep(0.01)
+
+    since = time.monotonic()
+    with pytest.raises(driver.error("ReadTimeout")):
+        async with driver.open("GET", server.url(), timeout=0.3):
+            pass
+    assert 0.3 <= time.monotonic() - since < TIMEOUT / 2
+
+
+@driven
+async def test_interim_answers_may_come_before_the_answer(
+    driver: Driver, server: RawServer
+) -> None:
+    @server.route("/")
+    def inform(exchange: Exchange) -> None:
+        exchange.send_raw(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 3)
+        sends("1")(exchange)
+
+    async with driver.open("GET", server.url()) as stream:
+        assert [item.data for item in await stream.rest()] == ["1"]
+
+
+@driven
+async def test_a_transport_that_changes_bodies_is_not_passed_by(
+    driver: Driver, server: RawServer
+) -> None:
+    """Bytes are read below the client's own generators, not below those of others."""
+    server.route("/", sends("1", "2"))
+    library = driver.library
+
+    class Stream(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc, name-defined]
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        def __iter__(self) -> Iterator[bytes]:
+            for chunk in self._stream:
+                yield chunk.replace(b"data: ", b"data: changed ")
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            async for chunk in self._stream:
+                yield chunk.replace(b"data: ", b"data: changed ")
+
+        def close(self) -> None:
+            self._stream.close()
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+    transport: Any = (library.AsyncHTTPTransport if driver.is_async else library.HTTPTransport)()
+
+    class Transport(library.BaseTransport, library.AsyncBaseTransport):  # type: ignore[misc, name-defined]
+        _pool = transport._pool
+
+        def handle_request(self, request: Any) -> Any:
+            return changed(transport.handle_request(request))
+
+        async def handle_async_request(self, request: Any) -> Any:
+            return changed(await transport.handle_async_request(request))
+
+        def close(self) -> None:
+            transport.close()
+
+        async def aclose(self) -> None:
+            await transport.aclose()
+
+    def changed(response: Any) -> Any:
+        response.stream = Stream(response.stream)
+        return response
+
+    async with driver.client(transport=Transport()) as client:
+        async with driver.connect(client, "GET", server.url()) as stream:
+            assert [item.data for item in await stream.rest()] == ["changed 1", "changed 2"]
+        assert in_pool(client) == []
+
+
+@driven
+async def test_a_clients_own_trace_is_called(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1"))
+    names: list[str] = []
+
+    def trace(name: str, info: object) -> None:  # noqa: ARG001
+        names.append(name)
+
+    async def atrace(name: str, info: object) -> None:  # noqa: ARG001
+        names.append(name)
+
+    extensions = {"trace": atrace if driver.is_async else trace}
+    async with driver.open("GET", server.url(), extensions=extensions) as stream:
+        assert [item.data for item in await stream.rest()] == ["1"]
+    assert "http11.send_request_headers.started" in names
+    assert "http11.response_closed.complete" in names
