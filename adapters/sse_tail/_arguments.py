@@ -174,6 +174,11 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help="end at the event with this data, which is not printed; the stream is incomplete if it"
         " never comes; may be given more than once; default: [DONE], if it comes",
     )
+    add(
+        "--comments",
+        action="store_true",
+        help="print comments as well, as heartbeats are: before the events of the same chunk",
+    )
     form = group.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="each event as a JSON object in a line")
     form.add_argument("--data", action="store_true", help="the data only")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from sse_proto import SSEDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sse_proto import DecoderFactory, ServerSentEvent
 
@@ -24,13 +24,20 @@ class Observer(Protocol):
         """A chunk has come, without its content coding; the decoder is next."""
 
 
-def observed(observers: Sequence[Observer]) -> DecoderFactory:
-    """Return what makes the decoders of a subscription, so that observers see its chunks."""
+def observed(
+    observers: Sequence[Observer], on_comment: Callable[[str], object] | None = None
+) -> DecoderFactory:
+    """Return what makes the decoders of a subscription, so that observers see its chunks.
+
+    Args:
+        observers: Who sees them.
+        on_comment: As `SSEDecoder` takes it.
+    """
 
     def make(*, last_event_id: str | None) -> SSEDecoder:
         for observer in observers:
             observer.connected()
-        decoder = SSEDecoder(last_event_id=last_event_id)
+        decoder = SSEDecoder(last_event_id=last_event_id, on_comment=on_comment)
         # It is one by its shape: the decoder in C has no subclasses.
         return cast("SSEDecoder", _ObservedDecoder(decoder, observers)) if observers else decoder
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from sse_proto import encode
+from sse_proto import encode, encode_comment
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -43,6 +43,12 @@ class Form:
         if self._is_json:
             return self._as_json(event._asdict()) + "\n"
         return event.data + "\n" if self._is_data else encode(event).decode()
+
+    def comment(self, text: str) -> str:
+        """Return what to print for a comment."""
+        if self._is_json:
+            return self._as_json({"comment": text}) + "\n"
+        return encode_comment(text).decode()
 
     def rest(self) -> str:
         """Return what has been kept back, now that nothing follows; ``""``: nothing was."""

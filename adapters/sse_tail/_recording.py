@@ -92,7 +92,8 @@ def replay(
     decoder = new_decoder(last_event_id=None)
     for number, line in numbered:
         connection, seconds, chunk = _chunk_of(number, line)
-        time.sleep(max(0.0, began + seconds / speed - time.monotonic()))
+        if (early := began + seconds / speed - time.monotonic()) > 0:
+            time.sleep(early)
         if connection != last_connection and last_connection:
             decoder = new_decoder(last_event_id=decoder.last_event_id)
         last_connection = connection

@@ -1,9 +1,9 @@
 """The command line: events as they arrive. ``sse-tail URL``, or ``python -m sse_tail URL``.
 
-Its plan: `main` turns errors into exit statuses. `_run` makes a stream of what the options ask for,
-live or replayed, and has it watched for the recording and the status line. `_print` prints it, up
-to its end. The rest is by subject: `_arguments`, `_request`, `_clients`, `_recording`, `_output`,
-`_terminal`, `_progress`.
+Its plan: `main` turns errors into exit statuses. `_run` sees what is asked for; `_tail` and
+`_replay` make a stream of it, live or recorded, and have it watched and printed. The rest is by
+subject: `_arguments`, `_request`, `_clients`, `_recording`; `_printing`, `_output`, `_progress`,
+`_terminal`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from . import demo
 from ._arguments import make_parser
 from ._clients import ConnectionFailed, load_client
 from ._observed import observed
-from ._output import Form
-from ._progress import Progress
+from ._printing import Printer
 from ._recording import Recorder, RecordingError, replay
 from ._request import request_of
 from ._terminal import Console
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from sse_proto import ServerSentEvent
+    from sse_proto import DecoderFactory
 
+    from ._clients import HTTPClient
     from ._observed import Observer
 
 __all__ = ["main"]
@@ -75,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(parser: ArgumentParser, options: Namespace, console: Console) -> None:
     """Do what is asked for."""
+    if options.comments and (options.data or options.field is not None):
+        parser.error("--comments: not with --data or --field, which print events alone")
     if options.replay is not None:
         _replay(parser, options, console)
         return
@@ -87,32 +89,34 @@ def _run(parser: ArgumentParser, options: Namespace, console: Console) -> None:
         with client.reported():
             demo.run(client, fast=options.fast)
     else:
-        request = request_of(parser, options, client.library)
-        request |= client.network(parser, options)
-        request["timeout"] = client.library.Timeout(_OPEN_TIMEOUT)
-        request["on_state"] = _reporter(console, verbose=options.verbose)
-        with ExitStack() as stack:
-            observers: list[Observer] = []
-            if options.record is not None:
-                file = stack.enter_context(_opened(parser, "--record", options.record, "w"))
-                observers.append(Recorder(file, options.url))
-            if options.verbose:
-                console.say("connecting")
-            progress = _shown_progress(stack, console, observers)
-            request["decoder"] = observed(observers)
-            events = stack.enter_context(client.subscribe(request))
-            _print(events, options, console, progress)
+        _tail(parser, options, console, client)
 
 
 def _replay(parser: ArgumentParser, options: Namespace, console: Console) -> None:
+    """Print a recorded stream."""
     if options.url is not None:
         parser.error("--replay takes no URL")
     with ExitStack() as stack:
         lines = stack.enter_context(_opened(parser, "--replay", options.replay, "r"))
+        printer, decoder = _watched(stack, options, console, [])
+        printer.print_events(replay(lines, options.speed, decoder))
+
+
+def _tail(parser: ArgumentParser, options: Namespace, console: Console, client: HTTPClient) -> None:
+    """Print a live stream."""
+    request = request_of(parser, options, client.library)
+    request |= client.network(parser, options)
+    request["timeout"] = client.library.Timeout(_OPEN_TIMEOUT)
+    request["on_state"] = _reporter(console, verbose=options.verbose)
+    with ExitStack() as stack:
         observers: list[Observer] = []
-        progress = _shown_progress(stack, console, observers)
-        events = replay(lines, options.speed, observed(observers))
-        _print(events, options, console, progress)
+        if options.record is not None:
+            file = stack.enter_context(_opened(parser, "--record", options.record, "w"))
+            observers.append(Recorder(file, options.url))
+        if options.verbose:
+            console.say("connecting")
+        printer, request["decoder"] = _watched(stack, options, console, observers)
+        printer.print_events(stack.enter_context(client.subscribe(request)))
 
 
 def _opened(parser: ArgumentParser, option: str, path: str, mode: str) -> IO[str]:
@@ -122,42 +126,22 @@ def _opened(parser: ArgumentParser, option: str, path: str, mode: str) -> IO[str
         parser.error(f"{option}: {error}")
 
 
-def _shown_progress(stack: ExitStack, console: Console, observers: list[Observer]) -> Progress:
-    """Return what counts events; it is shown, and counts bytes, where there is a status line."""
-    progress = Progress()
+def _watched(
+    stack: ExitStack, options: Namespace, console: Console, observers: list[Observer]
+) -> tuple[Printer, DecoderFactory]:
+    """Return what prints a stream, and the decoders that show it what is not an event.
+
+    Args:
+        stack: Ends the status line, if there is one.
+        options: As the parser has them.
+        console: Where to print.
+        observers: Who else is to see the chunks.
+    """
+    printer = Printer(options, console)
     if console.has_status_line:
-        observers.append(progress)
-        stack.enter_context(console.status_line(progress.text))
-    return progress
-
-
-def _print(
-    events: Iterable[ServerSentEvent], options: Namespace, console: Console, progress: Progress
-) -> None:
-    """Print the events that are asked for, until there are no more."""
-    form = Form(options, console.encoding)
-    last_data = options.until or ["[DONE]"]
-    last_event_id = None
-    printed = 0
-    try:
-        for event in events:
-            progress.count_event()
-            last_event_id = event.id
-            if event.data in last_data:
-                break
-            if options.event and event.event not in options.event:
-                continue
-            if (text := form.text_of(event)) is not None:
-                console.write(text)
-                printed += 1
-            if printed == options.max_events:
-                break
-        else:
-            if options.until:
-                raise IncompleteStream(0, last_event_id)
-    finally:
-        console.write(form.rest())
-        console.end_line()
+        observers = [*observers, printer.progress]
+        stack.enter_context(console.status_line(printer.progress.text))
+    return printer, observed(observers, printer.print_comment if options.comments else None)
 
 
 def _reporter(console: Console, *, verbose: bool) -> Callable[[Action], None]:

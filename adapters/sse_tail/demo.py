@@ -162,10 +162,10 @@ def read_streams(http: HTTPClient, url: str) -> None:
             await asyncio.gather(
                 achat(adapter, client, url, screen), aticker(adapter, client, url, screen)
             )
+        screen.end()
 
     screen.begin(f"{name}.AsyncClient: both streams at once")
     asyncio.run(both())
-    screen.end()
 
 
 class Screen:

@@ -240,6 +240,22 @@ def test_data(tail: Tail, server: RawServer) -> None:
     assert done == Done(0, '{"n": 1}\ntwo\nlines\n{"n": 3}\n', "")
 
 
+def test_comments(tail: Tail, server: RawServer) -> None:
+    server.route("/", sends(b": one\ndata: a\n\n", b":\ndata: b\n:two: \xc3\xa9\n\n"))
+    command = ["--no-reconnect", "--comments", server.url()]
+    assert tail(*command) == Done(0, ": one\ndata: a\n\n: \n: two: é\ndata: b\n\n", "")
+    done = tail(*command, "--json", "--event", "none")
+    comments = [json.loads(line) for line in done.out.splitlines()]
+    assert comments == [{"comment": "one"}, {"comment": ""}, {"comment": "two: é"}]
+    assert tail("--no-reconnect", server.url()).out == "data: a\n\ndata: b\n\n"
+
+
+def test_a_comment_is_printed_though_no_event_follows(server: RawServer) -> None:
+    server.route("/", sends_and_holds(b": alive\n"))
+    with running("--comments", server.url()) as process:
+        assert read_line(process.stdout) == ": alive"
+
+
 def delta(content: object) -> dict[str, object]:
     return {"choices": [{"delta": {"content": content}}]}
 
@@ -426,7 +442,7 @@ def sends_slowly(*parts: bytes) -> Handler:
         exchange.start()
         for part in parts:
             exchange.send(part)
-            time.sleep(0.6)
+            time.sleep(0.4)
 
     return handler
 
@@ -837,6 +853,12 @@ class TestRecordings:
         write_recording(file, *({"connection": n, "time": 0, "text": text} for n, text in chunks))
         done = tail("--replay", str(file))
         assert done == Done(0, "id: 7\ndata: a\n\nid: 7\ndata: b\n\nid: 7\ndata: c\n\n", "")
+
+    def test_comments(self, tail: Tail, tmp_path: Path) -> None:
+        file = tmp_path / "x.jsonl"
+        write_recording(file, {"connection": 1, "time": 0, "text": ":one\n\ndata: a\n\n"})
+        assert tail("--replay", str(file), "--comments").out == ": one\ndata: a\n\n"
+        assert tail("--replay", str(file)).out == "data: a\n\n"
 
     def test_one_that_ends_inside_an_event(self, tail: Tail, tmp_path: Path) -> None:
         file = tmp_path / "x.jsonl"
@@ -1255,6 +1277,8 @@ def test_a_redirect_to_nowhere(tail: Tail, server: RawServer, location: str) -> 
         (["--idle-timeout", "inf", "http://x"], "expected a number above 0, got 'inf'"),
         (["--max-events", "-1", "http://x"], "expected a number above 0, got '-1'"),
         (["--max-events", "1.5", "http://x"], "expected a number above 0, got '1.5'"),
+        (["--comments", "--data", "http://x"], "--comments: not with --data or --field"),
+        (["--comments", "--field", "a", "--replay", "x"], "--comments: not with --data or --field"),
         (["--speed", "0", "--replay", "x"], "expected a number above 0, got '0'"),
         (["--replay", "x", "http://x"], "--replay takes no URL"),
         (["--replay", "/no/such"], "--replay: [Errno 2] No such file or directory: '/no/such'"),
