@@ -252,9 +252,7 @@ class ItemsToTheEnd(Items["ServerSentEvent"]):
         except StopIteration:
             self._end.check()
             raise
-        if self._end.comes_before(event):
-            raise StopIteration
-        return event
+        return self._reader.next() if self._end.comes_before(event) else event
 
 
 class AsyncItemsToTheEnd(AsyncItems["ServerSentEvent"]):
@@ -272,9 +270,7 @@ class AsyncItemsToTheEnd(AsyncItems["ServerSentEvent"]):
         except StopAsyncIteration:
             self._end.check()
             raise
-        if self._end.comes_before(event):
-            raise StopAsyncIteration
-        return event
+        return await self._reader.anext() if self._end.comes_before(event) else event
 
 
 class _End:

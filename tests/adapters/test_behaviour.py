@@ -1275,9 +1275,32 @@ async def test_after_done_the_connection_is_used_again(driver: Driver, server: R
                 assert await stream.rest() == [1]
                 assert await stream.rest() == []
     assert len(server.requests) == 5
-    assert server.connections <= 1 + (
-        driver.library.__name__ == "httpxr"
-    )  # which is sometimes late
+    is_late = driver.library.__name__ == "httpxr"  # sometimes
+    assert server.connections <= 1 + is_late
+
+
+@pytest.mark.needs("settings")
+@pytest.mark.parametrize("how", ["iter_sse", "subscribe"])
+@driven
+async def test_after_the_last_event_the_connection_is_used_again(
+    driver: Driver, server: RawServer, how: str
+) -> None:
+    server.route("/", sends("1", "[DONE]"))
+    async with driver.client() as client:
+        for _ in range(5):
+            if how == "subscribe":
+                async with driver.subscribe(client, "POST", server.url(), until="[DONE]") as stream:
+                    assert [item.data for item in await stream.rest()] == ["1"]
+                continue
+            async with driver.connect(client, "POST", server.url()) as stream:
+                name = "aiter_sse" if driver.is_async else "iter_sse"
+                items = getattr(stream.source, name)(until="[DONE]")
+                assert (await driver.next(items)).data == "1"
+                with pytest.raises(StopAsyncIteration):
+                    await driver.next(items)
+    assert len(server.requests) == 5
+    is_late = driver.library.__name__ == "httpxr"  # sometimes
+    assert server.connections <= 1 + is_late
 
 
 @pytest.mark.needs("iter_json")
