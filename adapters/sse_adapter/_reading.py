@@ -126,10 +126,9 @@ class Reader(Generic[_T]):
     async def _fill(self, is_async: bool) -> None:
         """Read until there are items, or no more to come."""
         body = self._body_of(is_async)
-        if self._must_drain:
+        if self._must_drain and self._chunks is not None:
             self._must_drain = False
-            if self._chunks is not None:
-                await self._chunks.drain()
+            await self._chunks.drain()
         while not (self.items or self._is_over):
             chunks = self._chunks or await self._judge(body)
             silence = self._silence

@@ -564,6 +564,35 @@ async def test_a_malformed_coding_is_a_lost_connection(driver: Driver, server: R
             assert [(await stream.next()).data for _ in range(4)] == ["1", "2", "1", "2"]
 
 
+@pytest.mark.needs("gzip")
+@driven
+async def test_after_a_malformed_coding_iterating_says_so(
+    driver: Driver, server: RawServer
+) -> None:
+    server.route("/", coded("x-gzip", GZIP + b"garbage"))
+    async with driver.open("GET", server.url()) as stream:
+        assert [(await stream.next()).data for _ in range(2)] == ["1", "2"]
+        for name in (("DecodingError", "ReadError"), "StreamClosed", "StreamClosed"):
+            errors = (name,) if isinstance(name, str) else name
+            with pytest.raises(tuple(driver.error(each) for each in errors)):
+                await stream.next()
+
+
+@pytest.mark.needs("gzip")
+@driven
+async def test_an_encoded_refusal_is_decoded(driver: Driver, server: RawServer) -> None:
+    @server.route("/")
+    def refuse(exchange: Exchange) -> None:
+        headers = [("Content-Encoding", "x-gzip")]
+        exchange.start(422, content_type="application/json", headers=headers)
+        exchange.send(gzip.compress(b'{"error": "x"}'))
+
+    async with driver.open("GET", server.url()) as stream:
+        with pytest.raises(driver.adapter.SSEError) as raised:
+            await stream.next()
+    assert raised.value.json() == {"error": "x"}
+
+
 # The other adapters have the client undo it.
 @pytest.mark.adapter("sse_httpxr")
 @driven
