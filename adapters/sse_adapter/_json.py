@@ -2,8 +2,8 @@
 
 - ``text/event-stream``: the data of each event.
 - ``application/json``, and what ends in ``+json``: one document, of as many lines as it has; or,
-  since servers send that as well, one after the other (`_TextDecoder`).
-- ``application/json-seq``: JSON text sequences, RFC 7464 (`_SequenceDecoder`).
+  since servers send that as well, one after the other (`TextDecoder`).
+- ``application/json-seq``: JSON text sequences, RFC 7464 (`SequenceDecoder`).
 - Others, as ``application/x-ndjson``: each line (`_LineDecoder`).
 
 A decoder makes texts of chunks, a `Reader` reads them, `JsonItems` and `AsyncJsonItems` parse them.
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncJsonItems",
     "JsonItems",
+    "SequenceDecoder",
+    "TextDecoder",
     "async_json_items",
     "data_of",
     "json_items",
@@ -56,11 +58,11 @@ def _reader(body: Body[Any]) -> tuple[Reader[Any], Callable[[Any], str]]:
     kind = media_type(content_type_of(body.headers))
     if kind == "text/event-stream":
         return Reader(lambda _: body, SSEDecoder(), why_no_json_stream), data_of
-    decoder: _LineDecoder | _TextDecoder
+    decoder: _LineDecoder | TextDecoder
     if kind.endswith(("/json-seq", "+json-seq")):
-        decoder = _SequenceDecoder()
+        decoder = SequenceDecoder()
     elif kind.endswith(("/json", "+json")):
-        decoder = _TextDecoder()
+        decoder = TextDecoder()
     else:
         decoder = _LineDecoder()
     return Reader(lambda _: body, decoder, why_no_json_stream), _Texts().text_of
@@ -177,7 +179,7 @@ class _LineDecoder:
         return [line] if line else []
 
 
-class _TextDecoder:
+class TextDecoder:
     """Chunks in, JSON texts out. For one document, of many lines; or for one text after the other.
 
     A text ends with the line that closes all that it has opened, and so comes live; or before a
@@ -238,7 +240,7 @@ class _TextDecoder:
         return self._pending[start:end].decode("utf-8", "replace")
 
 
-class _SequenceDecoder(_TextDecoder):
+class SequenceDecoder(TextDecoder):
     """Chunks in, the texts of a JSON text sequence out (RFC 7464)."""
 
     def _text(self, start: int, end: int) -> str:

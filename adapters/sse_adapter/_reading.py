@@ -126,10 +126,9 @@ class Reader(Generic[_T]):
     async def _fill(self, is_async: bool) -> None:
         """Read until there are items, or no more to come."""
         body = self._body_of(is_async)
-        if self._must_drain:
+        if self._must_drain and self._chunks is not None:
             self._must_drain = False
-            if self._chunks is not None:
-                await self._chunks.drain()
+            await self._chunks.drain()
         while not (self.items or self._is_over):
             chunks = self._chunks or await self._judge(body)
             silence = self._silence
@@ -252,9 +251,7 @@ class ItemsToTheEnd(Items["ServerSentEvent"]):
         except StopIteration:
             self._end.check()
             raise
-        if self._end.comes_before(event):
-            raise StopIteration
-        return event
+        return self._reader.next() if self._end.comes_before(event) else event
 
 
 class AsyncItemsToTheEnd(AsyncItems["ServerSentEvent"]):
@@ -272,9 +269,7 @@ class AsyncItemsToTheEnd(AsyncItems["ServerSentEvent"]):
         except StopAsyncIteration:
             self._end.check()
             raise
-        if self._end.comes_before(event):
-            raise StopAsyncIteration
-        return event
+        return await self._reader.anext() if self._end.comes_before(event) else event
 
 
 class _End:

@@ -359,6 +359,8 @@ class _BaseSubscription(Generic[_R]):
     async def _do_and_close(self, action: Action) -> None:
         # In this order: closing may be cancelled.
         self._do(action)
+        if isinstance(action, Stop) and self._chunks is not None:  # nothing is wrong with it
+            await self._chunks.drain()
         if not isinstance(action, Open):
             await self._close_body()
 

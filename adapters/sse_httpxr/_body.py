@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpxr
 
 from sse_adapter import Body, Interrupted
 
 from ._errors import SSEError
+from ._live.bodies import async_chunks_of, content_encoding_of, idle_timeout_of, sync_chunks_of
 from ._live.chunks import AsyncChunks, SyncChunks
 from ._live.closing import aclose_response, close_response
-from ._live.compat import (
-    is_async_iterable,
-    is_httpxr_source,
-    is_read_body,
-    request_of,
-    set_content,
-    take_source,
-)
+from ._live.compat import request_of, set_content
 from ._live.errors import stream_closed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
-
-    from ._live.compat import LiveSource
+    from collections.abc import Iterator
 
 __all__ = ["AsyncBody", "SyncBody"]
 
 
 class _HttpxrBody(Body[httpxr.Response]):
     """What sync and asynchronous bodies have in common."""
+
+    def __init__(self, response: httpxr.Response) -> None:
+        super().__init__(response, idle_timeout=idle_timeout_of(response))
 
     @property
     def status_code(self) -> int:
@@ -42,11 +37,7 @@ class _HttpxrBody(Body[httpxr.Response]):
 
     @property
     def content_encoding(self) -> str:
-        # httpxr takes the header out where it has undone the coding, and leaves that to us where it
-        # is unknown, or not written in lower case.
-        if _is_read(self.response):
-            return ""
-        return self.response.headers.get("content-encoding") or ""
+        return content_encoding_of(self.response)
 
     async def keep(self, content: bytes) -> None:
         if not self.content_encoding:  # or httpxr would decode it again
@@ -81,17 +72,8 @@ class SyncBody(_HttpxrBody):
     def can_drain(self) -> bool:
         return isinstance(self._chunks, SyncChunks)
 
-    def __init__(self, response: httpxr.Response) -> None:
-        super().__init__(response, idle_timeout=_idle_timeout_of(response))
-
     def check(self) -> None:
-        stream: Any = self.response.stream
-        if is_httpxr_source(stream) or not hasattr(stream, "__iter__"):
-            raise TypeError(
-                f"this response's body ({type(stream).__name__}) is asynchronous: use `async for`,"
-                " or connect_sse() with an httpxr.Client"
-            )
-        self._chunks = iter(stream)
+        self._chunks = sync_chunks_of(self.response)
 
     async def read(self, seconds: float | None) -> bytes | None:
         if self._chunks is None:
@@ -124,31 +106,8 @@ class AsyncBody(_HttpxrBody):
     def can_drain(self) -> bool:
         return self._chunks is not None
 
-    def __init__(self, response: httpxr.Response) -> None:
-        super().__init__(response, idle_timeout=_idle_timeout_of(response))
-
     def check(self) -> None:
-        stream: Any = self.response.stream
-        if isinstance(stream, AsyncChunks):
-            self._chunks = stream
-            return
-        source: LiveSource | AsyncIterator[bytes]
-        if is_httpxr_source(stream):
-            # Opened by somebody else, whose client does the waiting. All references but ours go,
-            # so that closing closes.
-            del stream
-            source = take_source(self.response)
-        elif is_read_body(stream):
-            source = _already_read(stream)
-        elif not is_async_iterable(stream):
-            # Iterated, the first kind of these would look like an empty body.
-            raise TypeError(
-                f"this response's body ({type(stream).__name__}) is synchronous: use `for`, or"
-                " aconnect_sse() with an httpxr.AsyncClient"
-            )
-        else:
-            source = aiter(stream)
-        self._chunks = AsyncChunks(source, request=request_of(self.response), idle_timeout=None)
+        self._chunks = async_chunks_of(self.response)
 
     async def read(self, seconds: float | None) -> bytes | None:
         if self._chunks is None:
@@ -173,25 +132,3 @@ class AsyncBody(_HttpxrBody):
         if self._chunks is not None:
             await self._chunks.aclose()
         await aclose_response(self.response)
-
-
-def _is_read(response: httpxr.Response) -> bool:
-    """Whether the body was read before, or built of bytes, and so is decoded."""
-    try:
-        return is_read_body(response.stream)
-    except httpxr.StreamError:  # it was read to its end
-        return True
-
-
-def _idle_timeout_of(response: httpxr.Response) -> float | None:
-    """Return the timeout that a response was opened with; ``None`` if not by us, or with none."""
-    try:
-        stream: object = response.stream
-    except httpxr.StreamError:  # it was read to its end
-        return None
-    return stream.idle_timeout if isinstance(stream, (SyncChunks, AsyncChunks)) else None
-
-
-async def _already_read(stream: Iterable[bytes]) -> AsyncIterator[bytes]:
-    for chunk in stream:
-        yield chunk

@@ -562,6 +562,35 @@ async def test_a_malformed_coding_is_a_lost_connection(driver: Driver, server: R
             assert [(await stream.next()).data for _ in range(4)] == ["1", "2", "1", "2"]
 
 
+@pytest.mark.needs("gzip")
+@driven
+async def test_after_a_malformed_coding_iterating_says_so(
+    driver: Driver, server: RawServer
+) -> None:
+    server.route("/", coded("x-gzip", GZIP + b"garbage"))
+    async with driver.open("GET", server.url()) as stream:
+        assert [(await stream.next()).data for _ in range(2)] == ["1", "2"]
+        for name in (("DecodingError", "ReadError"), "StreamClosed", "StreamClosed"):
+            errors = (name,) if isinstance(name, str) else name
+            with pytest.raises(tuple(driver.error(each) for each in errors)):
+                await stream.next()
+
+
+@pytest.mark.needs("gzip")
+@driven
+async def test_an_encoded_refusal_is_decoded(driver: Driver, server: RawServer) -> None:
+    @server.route("/")
+    def refuse(exchange: Exchange) -> None:
+        headers = [("Content-Encoding", "x-gzip")]
+        exchange.start(422, content_type="application/json", headers=headers)
+        exchange.send(gzip.compress(b'{"error": "x"}'))
+
+    async with driver.open("GET", server.url()) as stream:
+        with pytest.raises(driver.adapter.SSEError) as raised:
+            await stream.next()
+    assert raised.value.json() == {"error": "x"}
+
+
 @pytest.mark.adapter("sse_httpx", "sse_httpxr")
 @driven
 async def test_an_unknown_coding_is_final(driver: Driver, server: RawServer) -> None:
@@ -1272,9 +1301,32 @@ async def test_after_done_the_connection_is_used_again(driver: Driver, server: R
                 assert await stream.rest() == [1]
                 assert await stream.rest() == []
     assert len(server.requests) == 5
-    assert server.connections <= 1 + (
-        driver.library.__name__ == "httpxr"
-    )  # which is sometimes late
+    is_late = driver.library.__name__ == "httpxr"  # sometimes
+    assert server.connections <= 1 + is_late
+
+
+@pytest.mark.needs("settings")
+@pytest.mark.parametrize("how", ["iter_sse", "subscribe"])
+@driven
+async def test_after_the_last_event_the_connection_is_used_again(
+    driver: Driver, server: RawServer, how: str
+) -> None:
+    server.route("/", sends("1", "[DONE]"))
+    async with driver.client() as client:
+        for _ in range(5):
+            if how == "subscribe":
+                async with driver.subscribe(client, "POST", server.url(), until="[DONE]") as stream:
+                    assert [item.data for item in await stream.rest()] == ["1"]
+                continue
+            async with driver.connect(client, "POST", server.url()) as stream:
+                name = "aiter_sse" if driver.is_async else "iter_sse"
+                items = getattr(stream.source, name)(until="[DONE]")
+                assert (await driver.next(items)).data == "1"
+                with pytest.raises(StopAsyncIteration):
+                    await driver.next(items)
+    assert len(server.requests) == 5
+    is_late = driver.library.__name__ == "httpxr"  # sometimes
+    assert server.connections <= 1 + is_late
 
 
 @pytest.mark.needs("iter_json")

@@ -896,3 +896,13 @@ def test_more_streams_than_permits_wait_for_the_pool(
             async_mode.collect(client, "GET", server.url(), timeout=timeout)
     assert data_of(async_mode.collect(client, "GET", server.url(), n=1)) == ["1"]
     assert server.connections == 2
+
+
+def test_an_authorization_header_is_sent_in_place_of_the_urls_user(
+    mode: Mode, server: RawServer
+) -> None:
+    server.route("/", sends("1"))
+    url = server.url().replace("//", "//user:secret@")
+    headers = {"Authorization": "Bearer a"}
+    assert data_of(mode.collect(mode.client(), "GET", url, headers=headers)) == ["1"]
+    assert server.requests[0].header_values("authorization") == ["Bearer a"]

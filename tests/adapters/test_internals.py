@@ -152,6 +152,10 @@ def test_a_response_without_a_way_to_take_its_stream() -> None:
     assert cast("object", compat.take_source(cast("httpxr.Response", Response()))) == "the stream"
 
 
+def test_a_response_that_takes_no_content() -> None:
+    compat.set_content(cast("httpxr.Response", Response()), b"")  # it is left as it is
+
+
 def test_a_pool_that_needs_a_missing_package_is_a_proxys() -> None:
     class Transport:
         @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sse_adapter._json import _SequenceDecoder, _TextDecoder, why_no_json_stream
+from sse_adapter._json import SequenceDecoder, TextDecoder, why_no_json_stream
 from sse_proto import EventTooLarge
 
 
@@ -31,28 +31,28 @@ def test_responses_that_may_have_json(
 
 RS = "\x1e"
 OVER_LINES = '{\n  "a": [\n    "}\\"{",\n    1\n  ]\n}'
-TEXTS: dict[str, tuple[type[_TextDecoder], str, list[str]]] = {
-    "a document": (_TextDecoder, OVER_LINES, [OVER_LINES]),
-    "an array": (_TextDecoder, "[1,\n2]\n", ["[1,\n2]\n", ""]),
+TEXTS: dict[str, tuple[type[TextDecoder], str, list[str]]] = {
+    "a document": (TextDecoder, OVER_LINES, [OVER_LINES]),
+    "an array": (TextDecoder, "[1,\n2]\n", ["[1,\n2]\n", ""]),
     "one after the other": (
-        _TextDecoder,
+        TextDecoder,
         '{"a":1}\n[2\n]\r\n3\n',
         ['{"a":1}\n', "[2\n]\r\n", "3\n", ""],
     ),
-    "blank lines": (_TextDecoder, "\n\n1", ["\n", "\n", "1"]),
-    "escapes": (_TextDecoder, '"\\\\"\n"\\"\\\\\\""\n', ['"\\\\"\n', '"\\"\\\\\\""\n', ""]),
-    "closed too often": (_TextDecoder, "}\n{\n}\n", ["}\n", "{\n}\n", ""]),
-    "a line end in a string": (_TextDecoder, '{"a\n1\n', ['{"a\n', "1\n", ""]),
-    "a bracket in a string": (_TextDecoder, '"["\n1\n', ['"["\n', "1\n", ""]),
-    "never closed": (_TextDecoder, "[1\n2\n", ["[1\n2\n"]),
+    "blank lines": (TextDecoder, "\n\n1", ["\n", "\n", "1"]),
+    "escapes": (TextDecoder, '"\\\\"\n"\\"\\\\\\""\n', ['"\\\\"\n', '"\\"\\\\\\""\n', ""]),
+    "closed too often": (TextDecoder, "}\n{\n}\n", ["}\n", "{\n}\n", ""]),
+    "a line end in a string": (TextDecoder, '{"a\n1\n', ['{"a\n', "1\n", ""]),
+    "a bracket in a string": (TextDecoder, '"["\n1\n', ['"["\n', "1\n", ""]),
+    "never closed": (TextDecoder, "[1\n2\n", ["[1\n2\n"]),
     "a sequence": (
-        _SequenceDecoder,
+        SequenceDecoder,
         f'{RS}{{"a":1}}\n{RS}[\n2]\n{RS}{{}}{RS}"x"',
         ["", '{"a":1}\n', "", "[\n2]\n", "", "{}", '"x"'],
     ),
-    "a cut record": (_SequenceDecoder, f"{RS}[1{RS}[2]\n", ["", f"[1{RS}", "[2]\n", ""]),
+    "a cut record": (SequenceDecoder, f"{RS}[1{RS}[2]\n", ["", f"[1{RS}", "[2]\n", ""]),
     "a number that may be cut": (
-        _SequenceDecoder,
+        SequenceDecoder,
         f"{RS}12{RS}34 {RS}true",
         ["", f"12{RS}", "34 ", f"true{RS}"],
     ),
@@ -61,7 +61,7 @@ TEXTS: dict[str, tuple[type[_TextDecoder], str, list[str]]] = {
 
 @pytest.mark.parametrize("case", TEXTS.values(), ids=TEXTS.keys())
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
-def test_texts(case: tuple[type[_TextDecoder], str, list[str]], size: int) -> None:
+def test_texts(case: tuple[type[TextDecoder], str, list[str]], size: int) -> None:
     kind, body, expected = case
     decoder = kind()
     encoded = body.encode()
@@ -74,7 +74,7 @@ def test_texts(case: tuple[type[_TextDecoder], str, list[str]], size: int) -> No
 
 
 def test_a_text_without_end_is_refused() -> None:
-    decoder = _TextDecoder()
+    decoder = TextDecoder()
     assert decoder.feed(b'"' + b"x" * (16 * 1024 * 1024 - 1)) == []
     with pytest.raises(EventTooLarge):
         decoder.feed(b"x")

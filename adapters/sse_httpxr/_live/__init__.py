@@ -19,6 +19,6 @@ To be deleted when httpxr streams by itself. All of it is true of httpxr 0.30.24
 
 A request's way (`opening`): `request` takes it from the client, `exchange` sends it through a wire,
 which adds what makes the response's body live. A byte's way: httpxr's ``AsyncResponseStream``,
-which has undone the content coding; a future of `reads`; `SyncChunks` or `AsyncChunks`;
-`sse_httpxr`'s bodies; `sse_adapter`.
+which has undone the content codings that it knows; a future of `reads`; `SyncChunks` or
+`AsyncChunks` (`bodies` finds them for any response); `sse_httpxr`'s bodies; `sse_adapter`.
 """

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpxr
+from .compat import stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    import httpxr
 
 __all__ = ["aclose_response", "close_response"]
 
 
 def close_response(response: httpxr.Response) -> None:
     """Close a response of `open_live`, and with it the connection."""
-    close: Callable[[], object] | None = getattr(_stream_of(response), "close", None)
+    close: Callable[[], object] | None = getattr(stream_of(response), "close", None)
     if close is not None:
         close()
     try:
@@ -25,15 +27,7 @@ def close_response(response: httpxr.Response) -> None:
 
 async def aclose_response(response: httpxr.Response) -> None:
     """Close a response of `aopen_live`, and with it the connection."""
-    close: Callable[[], Awaitable[object]] | None = getattr(_stream_of(response), "aclose", None)
+    close: Callable[[], Awaitable[object]] | None = getattr(stream_of(response), "aclose", None)
     if close is not None:
         await close()
     await response.aclose()
-
-
-def _stream_of(response: httpxr.Response) -> object:
-    try:
-        stream: object = response.stream
-    except httpxr.StreamError:  # it was read to its end
-        return None
-    return stream

@@ -38,6 +38,7 @@ __all__ = [
     "is_sync_transport",
     "request_of",
     "set_content",
+    "stream_of",
     "take_source",
     "without_userinfo",
 ]
@@ -197,3 +198,12 @@ def request_of(response: httpxr.Response) -> httpxr.Request | None:
         return response.request
     except RuntimeError:
         return None
+
+
+def stream_of(response: httpxr.Response) -> object:
+    """Return the body of a response, or ``None`` where it was read to its end."""
+    try:
+        stream: object = response.stream
+    except httpxr.StreamError:
+        return None
+    return stream
