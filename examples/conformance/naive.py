@@ -1,10 +1,11 @@
 import base64
 import json
 import sys
+from collections.abc import Iterator
 
 
-def decode(chunks):  # the parser that is tested
-    event = {}
+def decode(chunks: list[bytes]) -> Iterator[dict[str, str]]:  # the parser that is tested
+    event: dict[str, str] = {}
     for line in b"".join(chunks).decode("utf-8", "replace").splitlines():
         if line == "":
             if event:
