@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from ._conformance import run_conformance as run_conformance
     from ._driver import ConformanceError as ConformanceError
     from ._http import Exchange as Exchange
+    from ._http import Handler as Handler
     from ._misreadings import Misreading as Misreading
     from ._random import pieces_of as pieces_of
     from ._reference import Event as Event
     from ._reference import Outcome as Outcome
     from ._reference import reference as reference
+    from ._script import Reply as Reply
     from ._script import Step as Step
     from ._script import comment as comment
     from ._script import compress as compress
@@ -71,8 +73,10 @@ _HOMES: Final = {
     "Exchange": "_http",
     "Failure": "_conformance",
     "FamilyCount": "_conformance",
+    "Handler": "_http",
     "Misreading": "_misreadings",
     "Outcome": "_reference",
+    "Reply": "_script",
     "Rule": "_vectors",
     "Step": "_script",
     "Vector": "_vectors",
@@ -100,7 +104,49 @@ _HOMES: Final = {
     "virtual_time": "_virtual",
 }
 
-__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "VECTORS_VERSION",
+    "Attempt",
+    "Cassette",
+    "CassetteError",
+    "CassetteWriter",
+    "ConformanceError",
+    "ConformanceReport",
+    "Event",
+    "EventServer",
+    "Exchange",
+    "Failure",
+    "FamilyCount",
+    "Handler",
+    "Misreading",
+    "Outcome",
+    "Reply",
+    "Rule",
+    "Step",
+    "Vector",
+    "VirtualClock",
+    "WrongDecoding",
+    "assert_decodes_like_the_standard",
+    "cassette",
+    "comment",
+    "compress",
+    "cut",
+    "events",
+    "hold",
+    "opening",
+    "pause",
+    "pieces_of",
+    "raw",
+    "redirect",
+    "reference",
+    "reset",
+    "rules",
+    "run_conformance",
+    "status",
+    "strategies",
+    "vectors",
+    "virtual_time",
+]
 
 
 def __getattr__(name: str) -> object:

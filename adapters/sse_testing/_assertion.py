@@ -143,12 +143,13 @@ def _wrong_decoding(
         lines.append(f"parser    {shown_events(found)}")
         mistake = find_misreading(Wrong(chunks, found, expected), votes(_answered(decode, wrong)))
     lines.append(f"standard  {shown_events(expected)}")
-    rule = rules()[mistake.rule] if mistake else None
+    rule = vector.rule if vector is not None else None
     if isinstance(found, UnicodeError):
         rule = rules()["utf8-error"]  # whatever the stream was made for
         lines.append("why       invalid bytes are no error, they become U+FFFD")
-    elif vector is not None:
-        rule = vector.rule
+    elif mistake is not None:
+        rule = rules()[mistake.rule]
+    if vector is not None and rule == vector.rule:
         lines.append(f"why       {vector.why}")
     if rule is not None:
         lines.append(f"rule      {rule}")

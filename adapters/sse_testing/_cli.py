@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,7 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What a parser made of bytes may be more than the terminal's encoding has.
     encoding = sys.stdout.encoding or "ascii"
     shown = text(report, every=options.all).encode(encoding, "backslashreplace").decode(encoding)
-    print(shown)
+    try:
+        print(shown, flush=True)
+    except BrokenPipeError:  # `head` has seen enough; nothing is left to be flushed at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0 if report.is_ok else 1
 
 

@@ -21,11 +21,14 @@ Answer: TypeAlias = "dict[str, Any]"
 FIELDS: Final = ("event", "data", "id", "retry")
 
 # Under which names parsers keep them.
-_NAMES: Final = {
-    "event": ("event", "type"),
-    "data": ("data",),
-    "id": ("id", "last_event_id", "lastEventId"),
-    "retry": ("retry",),
+_FIELDS_BY_NAME: Final = {
+    "type": "event",
+    "event": "event",
+    "data": "data",
+    "lastEventId": "id",
+    "last_event_id": "id",
+    "id": "id",
+    "retry": "retry",
 }
 
 # What numbers of JavaScript tell apart.
@@ -55,25 +58,24 @@ def event_of(event: object) -> dict[str, object]:
     """
     if isinstance(event, str):
         return {"data": event}
-    if isinstance(event, (tuple, list)) and not hasattr(event, "_fields"):
+    told: dict[str, object] = {}
+    if isinstance(event, Mapping):
+        mapping = cast("Mapping[str, object]", event)
+        # A parser may keep what it found, and have found no data.
+        told = {"data": None}
+        for name in mapping:
+            if name in _FIELDS_BY_NAME:
+                told[_FIELDS_BY_NAME[name]] = mapping[name]
+    elif type(event) in (tuple, list):  # not a named tuple
         values = cast("Sequence[object]", event)
         if 2 <= len(values) <= len(FIELDS):
-            return dict(zip(FIELDS, values, strict=False))
+            told = dict(zip(FIELDS, values, strict=False))
     else:
-        told: dict[str, object] = {}
-        for field, names in _NAMES.items():
-            for name in names:
-                if isinstance(event, Mapping):
-                    if name in event:
-                        told[field] = cast("Mapping[str, object]", event)[name]
-                        break
-                elif hasattr(event, name):
-                    told[field] = getattr(event, name)
-                    break
-        if isinstance(event, Mapping):
-            told.setdefault("data", None)  # a parser that keeps what it found, and found none
-        if "data" in told:
-            return told
+        for name, field in _FIELDS_BY_NAME.items():
+            if hasattr(event, name):
+                told[field] = getattr(event, name)
+    if "data" in told:
+        return told
     raise TypeError(f"no event, since it has no data: {event!r:.200}")
 
 

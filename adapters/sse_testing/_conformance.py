@@ -48,8 +48,9 @@ class Failure:
     difference: str
     """In words; or what happened instead of an answer."""
     rule: Rule | None
-    """The rule that decides, if it is known."""
+    """The rule that is broken: that of `mistake`, or of the vector; ``None``: it is not known."""
     why: str
+    """How the vector's rule decides it, where that is the one."""
     mistake: Misreading | None
     """What the parser seems to do."""
     is_expected: bool = False
@@ -236,10 +237,10 @@ def _failure(
     mistake = None
     if answer is not None:
         mistake = find_misreading(Wrong(chunks, answer, expected), of_all)
-    rule = rules()[mistake.rule] if mistake else None
-    why = ""
-    if vector is not None:
-        rule, why = vector.rule, vector.why
+    rule = vector.rule if vector is not None else None
+    if mistake is not None:
+        rule = rules()[mistake.rule]
+    why = vector.why if vector is not None and rule == vector.rule else ""
     wrong = _wrong(reply, expected)
     return Failure(family, name, tuple(chunks), expected, answer, wrong, rule, why, mistake)
 

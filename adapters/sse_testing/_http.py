@@ -376,10 +376,12 @@ class Exchange:
 
     @property
     def path(self) -> str:
+        """The path of the target, without query."""
         return urlsplit(self.target).path
 
     @property
     def query(self) -> dict[str, list[str]]:
+        """The parameters of the query, by their names."""
         return parse_qs(urlsplit(self.target).query, keep_blank_values=True)
 
     def header(self, name: str) -> str | None:
@@ -387,6 +389,7 @@ class Exchange:
         return self._head.header(name)
 
     def header_values(self, name: str) -> list[str]:
+        """Return all values of a request header, in their order."""
         return [value for key, value in self.headers if key == name.lower()]
 
     # -- a response, step by step ---------------------------------------------------------------
@@ -394,10 +397,10 @@ class Exchange:
     def start(
         self,
         status: int = 200,
-        headers: Headers = (),
+        headers: Iterable[tuple[str, str]] = (),
         *,
         content_type: str | None = "text/event-stream",
-        framing: Framing = "chunked",
+        framing: Literal["chunked", "close"] | int = "chunked",
     ) -> None:
         """Send status line and headers; ``content_type=None`` leaves that header out."""
         self._transmit(self._open(status, headers, content_type, framing))
@@ -437,7 +440,7 @@ class Exchange:
     def respond(
         self,
         status: int = 200,
-        headers: Headers = (),
+        headers: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
         *,
         content_type: str | None = "text/plain",
@@ -603,6 +606,7 @@ class Server:
         return sum(not connection.gone for connection in tuple(self._accepted))
 
     def url(self, path: str = "/") -> str:
+        """Return the URL of a path."""
         return f"{self.scheme}://{_HOST}:{self.port}{path}"
 
     def wait_for_close(self, timeout: float) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final
 from sse_proto import ServerSentEvent, encode, encode_comment
 
 if TYPE_CHECKING:
-    from ._http import Exchange, Headers
+    from ._http import Exchange
 
 __all__ = [
     "Reply",
@@ -196,7 +196,7 @@ def reset(at: int | None = None) -> Step:
     return Break("reset", at)
 
 
-def status(code: int, body: str | bytes = b"", headers: Headers = ()) -> Step:
+def status(code: int, body: str | bytes = b"", headers: Iterable[tuple[str, str]] = ()) -> Step:
     """Answer with another status than 200, and no stream: the script is over."""
     content = body.encode() if isinstance(body, str) else body
     fields = list(headers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias, final
 
@@ -36,7 +36,7 @@ class VirtualClock:
 
 
 @contextmanager
-def virtual_time(*, wall_time: float = 1_767_225_600.0) -> Iterator[VirtualClock]:
+def virtual_time(*, wall_time: float = 1_767_225_600.0) -> Generator[VirtualClock, None, None]:
     """Let no subscription wait: those of this process, in all threads, within the block.
 
     ```python
@@ -76,8 +76,14 @@ def virtual_time(*, wall_time: float = 1_767_225_600.0) -> Iterator[VirtualClock
         if "sleep" in vars(waiter):
             replace(waiter, "sleep", wrapped(vars(waiter)["sleep"]))
 
-    replace(Waiter, "monotonic", lambda _: clock.now)
-    replace(Waiter, "time", lambda _: clock.wall_time)
+    def monotonic(_: Waiter) -> float:
+        return clock.now
+
+    def wall_time_now(_: Waiter) -> float:
+        return clock.wall_time
+
+    replace(Waiter, "monotonic", monotonic)
+    replace(Waiter, "time", wall_time_now)
     for waiter in _subclasses(Waiter):
         replace_sleep(waiter)
     # Some are only imported when they are needed, trio's for example.

@@ -120,16 +120,13 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, _Apply]]:
         yield f"{node.attr} becomes {becomes_name}", _set("attr", lambda: becomes_name)
     elif isinstance(node, ast.Continue):
         yield "continue becomes break", lambda each: setattr(each, "__class__", ast.Break)
-    for name, value in ast.iter_fields(node):
-        if isinstance(node, ast.Constant) or not isinstance(value, list):
-            continue
-        if name == "body" and isinstance(node, (ast.FunctionDef, ast.For, ast.If, ast.While)):
-            for index, statement in enumerate(value):
-                if isinstance(statement, (ast.Assign, ast.AugAssign)) or (
-                    isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
-                ):
-                    text = ast.unparse(statement).partition("\n")[0][:60]
-                    yield f"left out: {text}", _without(index)
+    if isinstance(node, (ast.FunctionDef, ast.For, ast.If, ast.While)):
+        for index, statement in enumerate(node.body):
+            if isinstance(statement, (ast.Assign, ast.AugAssign)) or (
+                isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+            ):
+                text = ast.unparse(statement).partition("\n")[0][:60]
+                yield f"left out: {text}", _without(index)
     if isinstance(node, ast.Constant):
         for constant in _constants(node.value):
             yield f"{node.value!r} becomes {constant!r}", _set("value", _giving(constant))

@@ -226,8 +226,8 @@ def functions(value: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("value", list(documented()))
 def test_signatures_name_what_can_be_imported(value: Any) -> None:
     ours = {name for package in PACKAGES for name in importlib.import_module(package).__all__}
-    theirs = {"httpxr", "logging", "Random"}
-    variables = {"_R", "_R_co", "_T", "R", "_Own", "_Request"}
+    theirs = {"httpxr", "logging", "ssl", "Path", "Random"}
+    variables = {"_R", "_R_co", "_T", "R", "_HandlerT", "_Own", "_Request"}
     known = {*ours, *theirs, *variables, *dir(builtins), *dir(typing), *dir(collections.abc)}
     for function in functions(value):
         if function.__module__.partition(".")[0] not in PACKAGES:
@@ -368,6 +368,7 @@ def test_llms_txt_has_every_page_and_every_package() -> None:
         ("## The core: sse_proto", "sse_proto"),
         ("## The kit: sse_adapter", "adapters/sse_adapter"),
         ("## An adapter: sse_httpx", "adapters/sse_httpx"),
+        ("## For tests: sse_testing", "adapters/sse_testing"),
         ("## An adapter: sse_httpxr", "adapters/sse_httpxr"),
         ("### What httpxr needs: _live", "adapters/sse_httpxr/_live"),
     ],

@@ -68,7 +68,8 @@ def make_driver(tmp_path: Path) -> MakeDriver:
 
 
 def run(command: list[str], **options: Any) -> ConformanceReport:
-    return run_conformance(command, **{"seconds": 0, "timeout": LONG, "whole_only": True} | options)
+    defaults: dict[str, Any] = {"seconds": 0, "timeout": LONG, "whole_only": True}
+    return run_conformance(command, **defaults | options)
 
 
 def failed(report: ConformanceReport) -> set[str]:

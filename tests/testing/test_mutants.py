@@ -39,7 +39,11 @@ def test_the_command_counts_survivors(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     verdicts = iter([tool.Verdict("", 0.1)] * 6 + [tool.Verdict("id/set", 0.1)] * 3)
-    monkeypatch.setattr(tool, "judge", lambda _: next(verdicts, tool.Verdict("", 10.0)))
+
+    def judge(_: str) -> tool.Verdict:
+        return next(verdicts, tool.Verdict("", 10.0))
+
+    monkeypatch.setattr(tool, "judge", judge)
     assert tool.main(["--count", "4"]) == 1
     out = capsys.readouterr().out
     assert "survives 10.0 s: patterns:" in out
