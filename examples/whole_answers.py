@@ -45,7 +45,7 @@ def is_last_of_langgraph(event: ServerSentEvent) -> bool:
 
 def is_last_of_mcp(event: ServerSentEvent) -> bool:
     """MCP over HTTP: after notifications and requests, the response to what was posted."""
-    message = json.loads(event.data) if event.data else {}
+    message: dict[str, Any] = json.loads(event.data or "{}")
     return "id" in message and ("result" in message or "error" in message)
 
 

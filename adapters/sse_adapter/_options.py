@@ -38,8 +38,8 @@ class ConnectOptions(TypedDict, total=False):
     says which it was. ``None``, and the default: any."""
 
     on_comment: Callable[[str], object] | None
-    """Called with each comment, in order with the events, when its chunk is read: a sign of life, or
-    what a server says to people. Not beside a ``decoder``, which has an ``on_comment`` of its own."""
+    """Called with each comment, in order with the events, when its chunk is read: a sign of life,
+    or what a server says to people. A ``decoder`` has an ``on_comment`` of its own."""
 
 
 class SubscribeOptions(TypedDict, total=False):

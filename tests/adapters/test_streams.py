@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 FAST: Final = ReconnectPolicy(initial_delay=0.001, max_backoff=0.0, reconnect_on_end=True)
 
 
+def is_three(event: ServerSentEvent) -> bool:
+    return event.data == "3"
+
+
 def is_done(event: ServerSentEvent) -> bool:
     return event.event == "done"
 
@@ -290,7 +294,7 @@ async def test_the_rest_is_asked_for_by_another_request(driver: Driver, server: 
                 "POST",
                 server.url("/runs"),
                 content=json.dumps({"input": "x"}),
-                is_last=lambda event: event.data == "3",
+                is_last=is_three,
                 reconnect=FAST,
                 next_request=function,
             ) as stream:
@@ -335,9 +339,9 @@ async def test_restart_connects_at_once(driver: Driver, server: RawServer) -> No
 
     async with driver.client() as client:
         async with driver.subscribe(client, "GET", server.url(), on_state=None) as stream:
+            begun = time.perf_counter()
             for number in range(1, 4):
                 assert (await stream.next()).data == str(number)
-                begun = time.perf_counter()
                 stream.source.restart()
             assert time.perf_counter() - begun < TIMEOUT / 2
     sent = [request.header_values("last-event-id") for request in server.requests]

@@ -607,7 +607,8 @@ def test_program_in_c(tmp_path: Path, pause: float) -> None:
         pytest.skip("no C compiler")
     program = tmp_path / "events"
     strict = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"]
-    command = [compiler, *strict, "-I", ROOT / "sse_proto", "-o", program, FOLDER / "events.c"]
+    source = str(FOLDER / "events.c")
+    command = [compiler, *strict, "-I", str(ROOT / "sse_proto"), "-o", str(program), source]
     subprocess.run(command, check=True, timeout=60)
     with subprocess.Popen(
         [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

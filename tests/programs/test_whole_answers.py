@@ -85,17 +85,28 @@ def test_an_answer_is_whole_with_its_last_byte_and_not_before(name: str) -> None
     # The LF of a last CR LF ends nothing any more.
     complete = len(answer) - (1 if answer.endswith(b"\r\n") else 0)
     for size in range(len(answer) + 1):
-        received: list[ServerSentEvent] = []
-        try:
-            for event in iter_events([answer[:size]], **end_of(name)):
-                received.append(event)
-        except IncompleteStream as error:
-            assert size < complete
+        received, error = interpreted(answer[:size], end_of(name))
+        assert received == whole[: len(received)]
+        if size < complete:
+            assert isinstance(error, IncompleteStream)
             assert error.unfinished <= size
-            assert received == whole[: len(received)]
         else:
-            assert size >= complete
+            assert error is None
             assert received == whole
+
+
+def interpreted(
+    stream: bytes, end: dict[str, Any]
+) -> tuple[list[ServerSentEvent], IncompleteStream | None]:
+    events = iter_events([stream], **end)
+    received: list[ServerSentEvent] = []
+    while True:
+        try:
+            received.append(next(events))
+        except StopIteration:
+            return received, None
+        except IncompleteStream as error:
+            return received, error
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +133,16 @@ def test_answers_of_a_server_that_are_cut(
 ) -> None:
     """A proper end of a body that stops too early, as a proxy that is restarted makes it."""
     answer = ANSWERS[name]
-    size = len(answer)
+    sizes = iter([len(answer), *range(1, len(answer) - 1, 7)])
 
     def handle(exchange: Exchange) -> None:
         exchange.start()
-        exchange.send(answer[:size])
+        exchange.send(answer[: next(sizes)])
 
     server.route("/", handle)
     whole = list(read(server.url(), end_of(name)))
     assert whole == list(iter_events([answer], **end_of(name)))
-    for size in range(1, len(answer) - 1, 7):
+    for _ in range(1, len(answer) - 1, 7):
         with pytest.raises(IncompleteStream):
             list(read(server.url(), end_of(name)))
 
