@@ -35,7 +35,7 @@ from collections import deque
 from itertools import repeat
 from mmap import mmap
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, cast, final
 
 from ._errors import EventTooLarge
 from ._events import ParsedEvent, RawEvent, ServerSentEvent
@@ -75,7 +75,7 @@ _IN_USE: Final = "the decoder is in use: called from within, or beside, its own 
 _UNIQUE: Final = "an SSEDecoder is in the middle of its stream: it cannot be copied or pickled"
 
 # Half the time of calling the class, whose own __new__ would only call this.
-_new_event: Final[Callable[[type[Any], tuple[object, ...]], Any]] = tuple.__new__  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]: of any item
+_new_event: Final = cast("Callable[..., Any]", tuple.__new__)
 
 
 @final
@@ -844,9 +844,8 @@ def _parse_at_once(
     known: Any = parse
     if type(known) is by_event and not known.parsers and not isinstance(known.default, str):
         values = map(known.default, data)
-    make: Callable[..., ParsedEvent[T]] = _new_event
     fields = zip(types, values, map(_id_of, events), map(_retry_of, events), strict=False)
-    parsed.extend(map(make, repeat(ParsedEvent), fields))
+    parsed.extend(map(_new_event, repeat(ParsedEvent), fields))
 
 
 _type_of, _data_of, _id_of, _retry_of = map(itemgetter, range(4))
