@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
-    from sse_proto import ServerSentEvent
+    from sse_adapter import Subscription
 
 __all__ = ["NAMES", "ConnectionFailed", "HTTPClient", "load_client"]
 
@@ -55,7 +55,7 @@ class HTTPClient(NamedTuple):
             parser.error(f"--proxy: {error}")
 
     @contextmanager
-    def subscribe(self, request: Mapping[str, Any]) -> Generator[Iterator[ServerSentEvent]]:
+    def subscribe(self, request: Mapping[str, Any]) -> Generator[Subscription[Any]]:
         """Subscribe to a stream; close the client in the end.
 
         Args:

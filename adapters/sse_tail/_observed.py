@@ -23,6 +23,9 @@ class Observer(Protocol):
     def received(self, chunk: bytes) -> None:
         """A chunk has come, without its content coding; the decoder is next."""
 
+    def ended(self) -> None:
+        """The body has ended, or the connection was lost."""
+
 
 def observed(
     observers: Sequence[Observer], on_comment: Callable[[str], object] | None = None
@@ -55,6 +58,11 @@ class _ObservedDecoder:
         for observer in self._observers:
             observer.received(chunk)
         return self._decoder.feed(chunk)
+
+    def close(self) -> None:
+        for observer in self._observers:
+            observer.ended()
+        self._decoder.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._decoder, name)

@@ -25,6 +25,9 @@ class Progress:
     def connected(self) -> None:
         """Nothing to count."""
 
+    def ended(self) -> None:
+        """Nothing to count."""
+
     def received(self, chunk: bytes) -> None:
         self._bytes += len(chunk)
 

@@ -15,13 +15,14 @@ from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Final
 
 from sse_proto import Action, IncompleteStream, Open, SSEError, Stop, Wait
+from sse_testing.cassette import Cassette, CassetteError
 
 from . import demo
 from ._arguments import make_parser
 from ._clients import ConnectionFailed, load_client
 from ._observed import observed
 from ._printing import Printer
-from ._recording import Recorder, RecordingError, replay
+from ._recording import Recorder, replay
 from ._request import request_of
 from ._terminal import Console
 
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not isinstance(error, BrokenPipeError):
             console.say(f"error: {error}")
             return _FAILED
-    except (ConnectionFailed, RecordingError, SSEError) as error:
+    except (ConnectionFailed, SSEError) as error:
         console.say(f"error: {error}")
         if isinstance(error, IncompleteStream):
             return _INCOMPLETE
@@ -96,10 +97,13 @@ def _replay(parser: ArgumentParser, options: Namespace, console: Console) -> Non
     """Print a recorded stream."""
     if options.url is not None:
         parser.error("--replay takes no URL")
+    try:
+        cassette = Cassette.read(options.replay)
+    except (OSError, CassetteError) as error:
+        parser.error(f"--replay: {error}")
     with ExitStack() as stack:
-        lines = stack.enter_context(_opened(parser, "--replay", options.replay, "r"))
         printer, decoder = _watched(stack, options, console, [])
-        printer.print_events(replay(lines, options.speed, decoder))
+        printer.print_events(replay(cassette, options.speed, decoder))
 
 
 def _tail(parser: ArgumentParser, options: Namespace, console: Console, client: HTTPClient) -> None:
@@ -107,27 +111,34 @@ def _tail(parser: ArgumentParser, options: Namespace, console: Console, client: 
     request = request_of(parser, options, client.library)
     request |= client.network(parser, options)
     request["timeout"] = client.library.Timeout(_OPEN_TIMEOUT)
-    request["on_state"] = _reporter(console, verbose=options.verbose)
+    report = _reporter(console, verbose=options.verbose)
     with ExitStack() as stack:
-        observers: list[Observer] = []
+        recorder = None
         if options.record is not None:
-            file = stack.enter_context(_opened(parser, "--record", options.record, "w"))
-            observers.append(Recorder(file, options.url))
+            recorder = Recorder(stack.enter_context(_opened(parser, options.record)))
         if options.verbose:
             console.say("connecting")
+        observers = [] if recorder is None else [recorder]
         printer, request["decoder"] = _watched(stack, options, console, observers)
-        printer.print_events(stack.enter_context(client.subscribe(request)))
+
+        def on_state(action: Action) -> None:
+            if recorder is not None:
+                recorder.note(action, events.response)
+            report(action)
+
+        events = stack.enter_context(client.subscribe({**request, "on_state": on_state}))
+        printer.print_events(events)
 
 
-def _opened(parser: ArgumentParser, option: str, path: str, mode: str) -> IO[str]:
+def _opened(parser: ArgumentParser, path: str) -> IO[str]:
     try:
-        return open(path, mode, encoding="utf-8", newline="\n")  # on every system
+        return open(path, "w", encoding="utf-8", newline="\n")  # on every system
     except OSError as error:
-        parser.error(f"{option}: {error}")
+        parser.error(f"--record: {error}")
 
 
 def _watched(
-    stack: ExitStack, options: Namespace, console: Console, observers: list[Observer]
+    stack: ExitStack, options: Namespace, console: Console, observers: Sequence[Observer]
 ) -> tuple[Printer, DecoderFactory]:
     """Return what prints a stream, and the decoders that show it what is not an event.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gc
 import gzip
 import json
@@ -26,6 +25,7 @@ from typing import IO, Final, NamedTuple, Protocol
 import pytest
 
 from sse_tail import cli
+from sse_testing.cassette import Cassette
 from tests.support.apps import API_KEY, app, serve
 from tests.support.servers import Exchange, Handler, ProxyServer, RawServer, TlsFiles, tls_contexts
 
@@ -771,7 +771,12 @@ def test_ipv6(tail: Tail) -> None:
 # -- recordings ------------------------------------------------------------------------------------
 
 
-HEAD: Final = json.dumps({"format": "sse-recording", "version": 1})
+HEAD: Final = json.dumps({"format": "sse-cassette", "version": 1})
+CONNECTION: Final[dict[str, object]] = {
+    "at": 0,
+    "request": {"method": "GET", "url": "http://127.0.0.1/", "headers": []},
+    "response": {"status": 200, "headers": []},
+}
 STREAM: Final = ("Content-Type", "text/event-stream")
 
 
@@ -780,26 +785,46 @@ def recorded(path: Path) -> list[dict[str, object]]:
 
 
 class TestRecordings:
-    def test_what_is_recorded(self, tail: Tail, server: RawServer, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("client", CLIENTS)
+    def test_what_is_recorded(
+        self, tail: Tail, server: RawServer, tmp_path: Path, client: str
+    ) -> None:
         file = tmp_path / "x.jsonl"
         server.route(
             "/stream",
             one_after_the_other(
                 breaks(b"retry: 10\nid: 1\ndata: a\xe2\x80\xa8 \xc3", b"\xa9\n\ndata: b"),
+                lambda exchange: exchange.respond(503),
                 sends(b"id: 2\ndata: c\n\n"),
             ),
         )
-        url = server.url("/stream?key=secret").replace("://", "://user:password@")
-        done = tail("--record", str(file), "--data", "--max-events", "2", url)
+        url = server.url("/stream?api_key=secret")
+        secret = ["-H", "Authorization: Bearer secret", "--client", client]
+        done = tail("--record", str(file), "--data", *secret, url)
         assert done[:2] == (0, "a\u2028 é\nc\n")
-        head, *chunks = recorded(file)
-        assert head == {"format": "sse-recording", "version": 1, "url": server.url("/stream")}
-        assert b"".join(map(bytes_of, chunks)) == (
-            b"retry: 10\nid: 1\ndata: a\xe2\x80\xa8 \xc3\xa9\n\ndata: bid: 2\ndata: c\n\n"
+        first, second = Cassette.read(file).recordings
+        assert (first.method, first.status) == ("GET", 200)
+        assert ("authorization", "REDACTED") in [(n.lower(), v) for n, v in first.request_headers]
+        assert STREAM[1] in dict(first.headers).values()
+        assert "secret" not in file.read_text("utf-8")
+        assert b"".join(chunk.data for chunk in first.chunks) == (
+            b"retry: 10\nid: 1\ndata: a\xe2\x80\xa8 \xc3\xa9\n\ndata: b"
         )
-        connections = [chunk["connection"] for chunk in chunks]
-        assert set(connections) == {1, 2}
-        assert connections == sorted(connections, key=str)
+        assert [chunk.data for chunk in second.chunks] == [b"id: 2\ndata: c\n\n"]
+        assert first.error is not None
+        assert second.error is None
+
+    def test_an_end_that_is_ours_is_none_of_the_stream(
+        self, tail: Tail, server: RawServer, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "x.jsonl"
+        server.route("/", sends_and_holds(b"data: a\n\n"))
+        server.route("/whole", sends(b"data: a\n\n"))
+        command = ["--record", str(file), "--no-reconnect"]
+        tail(*command, "--max-events", "1", server.url())
+        assert recorded(file)[-1].get("text") == "data: a\n\n"
+        tail(*command, server.url("/whole"))
+        assert recorded(file)[-1].get("end", "") is None
 
     def test_content_codings_are_undone(
         self, tail: Tail, server: RawServer, tmp_path: Path
@@ -810,7 +835,8 @@ class TestRecordings:
             "/", lambda x: x.respond(200, [("Content-Encoding", "gzip"), STREAM], body=body)
         )
         assert tail("--record", str(file), "--no-reconnect", "--data", server.url()).out == "a\n"
-        assert b"".join(map(bytes_of, recorded(file)[1:])) == b"data: a\n\n"
+        (recording,) = Cassette.read(file).recordings
+        assert b"".join(chunk.data for chunk in recording.chunks) == b"data: a\n\n"
 
     def test_a_recording_is_whole_whatever_ends_it(self, server: RawServer, tmp_path: Path) -> None:
         file = tmp_path / "x.jsonl"
@@ -818,7 +844,7 @@ class TestRecordings:
         with running("--record", str(file), "--data", server.url()) as process:
             assert read_line(process.stdout) == "a"
             process.kill()
-        assert [line.get("text") for line in recorded(file)] == [None, "data: a\n\n"]
+        assert [line.get("text") for line in recorded(file)] == [None, None, "data: a\n\n"]
 
     def test_replay(self, tail: Tail, server: RawServer, tmp_path: Path) -> None:
         file = tmp_path / "x.jsonl"
@@ -835,11 +861,10 @@ class TestRecordings:
         assert tail("--replay", str(file), "--json") == live
         in_real_time = time.monotonic() - started
         assert in_real_time > 0.29
-        times = [chunk["time"] for chunk in recorded(file)[1:]]
-        assert isinstance(times[-1], float)
+        last = Cassette.read(file).recordings[0].chunks[-1].at
         started = time.monotonic()
         assert tail("--replay", str(file), "--json", "--speed", "2") == live
-        assert time.monotonic() - started > times[-1] / 2
+        assert time.monotonic() - started > last / 2
         started = time.monotonic()
         assert tail("--replay", str(file), "--json", "--speed", "inf") == live
         # The output's options hold.
@@ -849,20 +874,25 @@ class TestRecordings:
 
     def test_connections_have_decoders_of_their_own(self, tail: Tail, tmp_path: Path) -> None:
         file = tmp_path / "x.jsonl"
-        chunks = [(1, "id: 7\ndata: a\n\ndata: lost"), (2, "data: b\n\n"), (2, "data: c\n\n")]
-        write_recording(file, *({"connection": n, "time": 0, "text": text} for n, text in chunks))
+        write_recording(
+            file,
+            {"at": 0, "text": "id: 7\ndata: a\n\ndata: lost"},
+            CONNECTION,
+            {"at": 0, "text": "data: b\n\n"},
+            {"at": 0, "text": "data: c\n\n"},
+        )
         done = tail("--replay", str(file))
         assert done == Done(0, "id: 7\ndata: a\n\nid: 7\ndata: b\n\nid: 7\ndata: c\n\n", "")
 
     def test_comments(self, tail: Tail, tmp_path: Path) -> None:
         file = tmp_path / "x.jsonl"
-        write_recording(file, {"connection": 1, "time": 0, "text": ":one\n\ndata: a\n\n"})
+        write_recording(file, {"at": 0, "text": ":one\n\ndata: a\n\n"})
         assert tail("--replay", str(file), "--comments").out == ": one\ndata: a\n\n"
         assert tail("--replay", str(file)).out == "data: a\n\n"
 
     def test_one_that_ends_inside_an_event(self, tail: Tail, tmp_path: Path) -> None:
         file = tmp_path / "x.jsonl"
-        write_recording(file, {"connection": 1, "time": 0.0, "base64": "ZGF0YTogYQoKZGF0YTog"})
+        write_recording(file, {"at": 0.0, "base64": "ZGF0YTogYQoKZGF0YTog"})
         assert tail("--replay", str(file), "--data") == Done(
             4,
             "a\n",
@@ -875,28 +905,14 @@ class TestRecordings:
         assert tail("--replay", str(file)) == Done(0, "", "")
 
     @pytest.mark.parametrize(
-        ("text", "message"),
-        [
-            ("", "line 1 is not the head of a recording: ''"),
-            ("[]\n", "line 1 is not the head of a recording: '[]\\n'"),
-            (
-                '{"format": "sse-recording", "version": 2}\n',
-                "line 1 is not the head of a recording:",
-            ),
-            (f"{HEAD}\n{{", "line 2 is not a chunk of a recording: '{'"),
-            (f"{HEAD}\n{{}}", "line 2 is not a chunk of a recording: '{}'"),
-            (f'{HEAD}\n{{"connection": 1, "time": 0, "base64": "?"}}', "line 2 is not a chunk of"),
-            (f'{HEAD}\n{{"connection": 1, "time": "0", "text": ""}}', "line 2 is not a chunk of"),
-        ],
+        "text", ["", "[]\n", f"{HEAD}\n{{", f'{HEAD}\n{{"at": 0, "text": ""}}']
     )
-    def test_what_is_not_a_recording(
-        self, tail: Tail, tmp_path: Path, text: str, message: str
-    ) -> None:
+    def test_what_is_not_a_recording(self, tail: Tail, tmp_path: Path, text: str) -> None:
         file = tmp_path / "x.jsonl"
         file.write_text(text, "utf-8")
         done = tail("--replay", str(file))
-        assert done[:2] == (1, "")
-        assert done.err.startswith(f"sse-tail: error: {message}")
+        assert done[:2] == (2, "")
+        assert "sse-tail: error: --replay: line " in done.err
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
     def test_a_full_disk(self, server: RawServer) -> None:
@@ -905,14 +921,10 @@ class TestRecordings:
         assert done == Done(1, "", "sse-tail: error: [Errno 28] No space left on device\n")
 
 
-def bytes_of(chunk: dict[str, object]) -> bytes:
-    if "text" in chunk:
-        return str(chunk["text"]).encode()
-    return base64.b64decode(str(chunk["base64"]))
-
-
 def write_recording(file: Path, *chunks: Mapping[str, object]) -> None:
-    file.write_text("".join(f"{line}\n" for line in (HEAD, *map(json.dumps, chunks))), "utf-8")
+    file.write_text(
+        "".join(f"{line}\n" for line in (HEAD, *map(json.dumps, (CONNECTION, *chunks)))), "utf-8"
+    )
 
 
 # -- clients ---------------------------------------------------------------------------------------
