@@ -534,12 +534,12 @@ async def test_a_timeout_is_the_streams_own(
         async with client_of(driver, http2_tls) as client:
 
             async def busy() -> None:
-                url = server.url("/count/100/0.01")
+                url = server.url("/count/200/0.01")
                 async with driver.connect(client, "GET", url, timeout=None) as stream:
-                    assert await read_all(stream) == numbers(100)
+                    assert await read_all(stream) == numbers(200)
 
             async def patient() -> None:
-                url = server.url("/count/2/1.5")
+                url = server.url("/count/2/2.5")
                 async with driver.connect(client, "GET", url, timeout=None) as stream:
                     assert await read_all(stream) == numbers(2)
 
@@ -553,7 +553,7 @@ async def test_a_timeout_is_the_streams_own(
                     assert seconds <= time.monotonic() - since < seconds + PROMPT
 
             await together(
-                driver, busy, patient, lambda: impatient(0.2), lambda: impatient(0.4), patient
+                driver, busy, patient, partial(impatient, 0.6), partial(impatient, 1.0), patient
             )
         assert len(server.connections) == 1
         for stream in server.streams:
