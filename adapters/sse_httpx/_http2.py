@@ -121,10 +121,8 @@ async def leave_unmended(response: Any, is_async: bool) -> None:
     Args:
         response: Of httpx or httpx2, over HTTP/2, not at its end.
     """
-    network_stream: Any = response.extensions.get("network_stream")
-    stream_id: Any = response.extensions.get("stream_id")
-    if network_stream is None:
-        return
+    network_stream: Any = response.extensions["network_stream"]
+    stream_id: Any = response.extensions["stream_id"]
     try:
         # RFC 9113, 6.4: length, type, flags, stream, error code.
         head = b"\0\0\4\3\0" + stream_id.to_bytes(4, "big")
@@ -246,15 +244,11 @@ class Http2Connection:
 
     async def _close_stream(self, stream_id: int) -> None:
         self._leave(stream_id)
-        try:
-            await self._flush()
-        except Exception:  # the connection is lost, which is what the server sees as well
-            pass
-        if stream_id in self._events:
-            original: Any = super()
-            closing = original._response_closed(stream_id=stream_id)
-            if self.is_async:
-                await closing
+        await self._flush()
+        original: Any = super()
+        closing = original._response_closed(stream_id=stream_id)
+        if self.is_async:
+            await closing
         await self._wake(stream_id)
         self._mending.interrupted.discard(stream_id)
 
@@ -272,12 +266,18 @@ class Http2Connection:
             pass
 
     async def _flush(self) -> None:
-        """Send what is to be sent."""
-        if self._has_output():
-            this: Any = self
+        """Send what is to be sent; if that fails, the next read will say so."""
+        if not self._has_output():
+            return
+        this: Any = self
+        try:
             writing: Any = this._write_outgoing_data(_Request)
             if self.is_async:
                 await writing
+        except self._library.WriteTimeout as error:
+            self._fail(error)
+        except Exception:  # there may be something to read all the same
+            pass
 
     def _has_output(self) -> bool:
         return bool(getattr(self._h2_state, "_data_to_send", True))
@@ -540,9 +540,9 @@ class Http2Connection:
             return
         try:
             self._h2_state.ping(b"sse-wake")  # RFC 9113, 6.7: the server must answer it
-            await self._flush()
-        except Exception:  # the connection is over, and so is the wait
-            pass
+        except self._h2_errors:  # the connection is over, and so is the wait
+            return
+        await self._flush()
 
 
 class _Request:
@@ -674,8 +674,7 @@ async def finish(coroutine: Coroutine[Any, Any, _T]) -> _T:
                 except asyncio.CancelledError as error:
                     cancelled = error
         if cancelled is not None:
-            if not task.cancelled():
-                task.exception()  # so that asyncio does not complain that nobody saw it
+            _ = task.cancelled() or task.exception()  # or asyncio complains that nobody saw it
             raise cancelled
         return task.result()
     finally:
