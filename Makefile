@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --editable
 PYTEST := pytest -q -n 4 --dist loadfile
 
 .PHONY: help demo test docs lint types tests bench fuzz oracle matrix mutants soak
-.PHONY: sanitize fmt clean
+.PHONY: sanitize storm fmt clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
@@ -96,6 +96,9 @@ mutants: $(VENV)/.dev ## whether the suite finds a hundred changed decoders out
 
 soak: $(VENV)/.dev ## sync and async subscriptions under faults, for SOAK_MINUTES
 	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
+
+storm: $(VENV)/.dev ## a thousand streams left at random over one HTTP/2 connection, beside ten long ones
+	HTTP2_LEAVES=1000 $(BIN)/$(PYTEST) tests/adapters/test_http2.py -k random_leaves --timeout 300
 
 sanitize: $(VENV)/.dev ## the tests of the decoder in C under ASan and UBSan (needs gcc)
 	PYTHON=$(CURDIR)/$(BIN)/python tests/sanitize.sh $(SANITIZE)

@@ -128,7 +128,7 @@ class _HttpxBody(Body[R]):
         extensions: dict[str, Any] = self.response.extensions
         return (
             not (self._is_over or self.response.is_closed)
-            and "stream_id" in extensions
+            and extensions.keys() >= {"stream_id", "network_stream"}
             and http2_stream_of(self.response) is None
         )
 

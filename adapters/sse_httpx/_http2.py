@@ -75,7 +75,6 @@ _NEEDED: Final = (
     "_receive_remote_settings_change",
     "_receive_stream_event",
     "_response_closed",
-    "_send_request_headers",
     "_state_lock",
     "_wait_for_outgoing_flow",
     "_write_lock",
@@ -108,7 +107,7 @@ def mend(connection: Any) -> Http2Connection | None:
         h2_state.sse_lock = threading.RLock()
         h2_state.sse_opening = threading.Lock()
         h2_state.__class__ = _thread_safe(h2_state.__class__)
-    connection._streams = _Streams(threading.Lock() if is_sync else nullcontext())
+    connection._mending = _Streams(threading.Lock() if is_sync else nullcontext())
     connection.__class__ = _mended(original, is_sync)
     mended: Http2Connection = connection
     return mended
@@ -122,10 +121,8 @@ async def leave_unmended(response: Any, is_async: bool) -> None:
     Args:
         response: Of httpx or httpx2, over HTTP/2, not at its end.
     """
-    network_stream: Any = response.extensions.get("network_stream")
-    stream_id: Any = response.extensions.get("stream_id")
-    if network_stream is None:
-        return
+    network_stream: Any = response.extensions["network_stream"]
+    stream_id: Any = response.extensions["stream_id"]
     try:
         # RFC 9113, 6.4: length, type, flags, stream, error code.
         head = b"\0\0\4\3\0" + stream_id.to_bytes(4, "big")
@@ -151,7 +148,6 @@ class _Streams:
         """Of the streams that wait meanwhile, what wakes them."""
         self.interrupted: set[int] = set()
         """Streams that are not to be waited for any more."""
-        self.has_read = False
 
 
 class Http2Connection:
@@ -167,7 +163,7 @@ class Http2Connection:
     _library: ClassVar[Any]  # httpcore or httpcore2
     _events_of_h2: ClassVar[Any]  # the module h2.events
     _h2_errors: ClassVar[tuple[type[Exception], ...]]
-    _streams: _Streams
+    _mending: _Streams
     # What there is of httpcore's.
     READ_NUM_BYTES: int
     _h2_state: Any
@@ -179,7 +175,6 @@ class Http2Connection:
     _connection_error: bool
     _connection_terminated: Any
     _read_exception: Exception | None
-    _request_count: int
 
     # What the adapter asks for.
 
@@ -203,7 +198,9 @@ class Http2Connection:
             await self._until(lambda: self._events.get(stream_id), stream_id, seconds)
         except self._library.ConnectionNotAvailable:
             raise self._lost() from None
-        events = self._events[stream_id]
+        events = self._events.get(stream_id)
+        if events is None:  # another thread was faster
+            raise self._closed()
         if isinstance(events[0], self._events_of_h2.StreamReset):
             code = events[0].error_code
             raise self._library.RemoteProtocolError(f"the server reset the stream: {code!r}")
@@ -223,7 +220,7 @@ class Http2Connection:
 
     async def interrupt(self, stream_id: int) -> None:
         """End the wait of another task or thread for this stream, by an error."""
-        self._streams.interrupted.add(stream_id)
+        self._mending.interrupted.add(stream_id)
         await self._wake(stream_id)
 
     # What replaces the methods of httpcore's.
@@ -247,17 +244,13 @@ class Http2Connection:
 
     async def _close_stream(self, stream_id: int) -> None:
         self._leave(stream_id)
-        try:
-            await self._flush()
-        except Exception:  # the connection is lost, which is what the server sees as well
-            pass
-        if stream_id in self._events:
-            original: Any = super()
-            closing = original._response_closed(stream_id=stream_id)
-            if self.is_async:
-                await closing
+        await self._flush()
+        original: Any = super()
+        closing = original._response_closed(stream_id=stream_id)
+        if self.is_async:
+            await closing
         await self._wake(stream_id)
-        self._streams.interrupted.discard(stream_id)
+        self._mending.interrupted.discard(stream_id)
 
     def _leave(self, stream_id: int) -> None:
         """Have the server send no more for a stream, unless it is at its end."""
@@ -273,12 +266,18 @@ class Http2Connection:
             pass
 
     async def _flush(self) -> None:
-        """Send what is to be sent."""
-        if self._has_output():
-            this: Any = self
+        """Send what is to be sent; if that fails, the next read will say so."""
+        if not self._has_output():
+            return
+        this: Any = self
+        try:
             writing: Any = this._write_outgoing_data(_Request)
             if self.is_async:
                 await writing
+        except self._library.WriteTimeout as error:
+            self._fail(error)
+        except Exception:  # there may be something to read all the same
+            pass
 
     def _has_output(self) -> bool:
         return bool(getattr(self._h2_state, "_data_to_send", True))
@@ -308,7 +307,7 @@ class Http2Connection:
     async def _wait(
         self, is_there: Callable[[], object], stream_id: int, deadline: float | None
     ) -> None:
-        streams = self._streams
+        streams = self._mending
         while True:
             with streams.mutex:
                 if is_there():
@@ -337,14 +336,18 @@ class Http2Connection:
         if self._read_exception is not None:
             error = self._read_exception
             raise type(error)(*error.args)
-        if stream_id in self._streams.interrupted or stream_id not in self._events:
-            raise self._library.ReadError("the stream was closed")
+        if stream_id in self._mending.interrupted or stream_id not in self._events:
+            raise self._closed()
         if (terminated := self._connection_terminated) is not None:
             last_stream_id = terminated.last_stream_id
             if last_stream_id and stream_id > last_stream_id:
                 # RFC 9113, 6.8: not processed. The pool sends the request again.
                 raise self._library.ConnectionNotAvailable
             raise self._lost()
+
+    def _closed(self) -> Exception:
+        error: Exception = self._library.ReadError("the stream was closed")
+        return error
 
     def _lost(self) -> Exception:
         code = self._connection_terminated.error_code
@@ -367,12 +370,12 @@ class Http2Connection:
     async def _read_network(
         self, is_there: Callable[[], object], seconds: float | None
     ) -> bytes | None:
-        if not self._streams.has_read:
-            # Calls from before may have got what others wait for.
-            self._streams.has_read = True
-            self._wake_all()
-            if is_there():
-                return None
+        # A call from before may have got what others wait for.
+        for stream_id in list(self._mending.waiters):
+            if self._events.get(stream_id):
+                self._wake_waiter(stream_id)
+        if is_there():
+            return None
         stream = self._network_stream
         try:
             data: bytes
@@ -512,34 +515,34 @@ class Http2Connection:
             raise TimeoutError
 
     def _wake_waiter(self, stream_id: int) -> bool:
-        with self._streams.mutex:
-            waiter = self._streams.waiters.get(stream_id)
+        with self._mending.mutex:
+            waiter = self._mending.waiters.get(stream_id)
             if waiter is not None:
                 waiter.set()
         return waiter is not None
 
     def _wake_all(self) -> None:
-        with self._streams.mutex:
-            for waiter in self._streams.waiters.values():
+        with self._mending.mutex:
+            for waiter in self._mending.waiters.values():
                 waiter.set()
 
     def _hand_over(self) -> None:
         """Have another one read, if nobody does."""
-        with self._streams.mutex:
-            if self._streams.reading is None:
-                for waiter in self._streams.waiters.values():
+        with self._mending.mutex:
+            if self._mending.reading is None:
+                for waiter in self._mending.waiters.values():
                     waiter.set()
                     return
 
     async def _wake(self, stream_id: int) -> None:
         """Wake who waits for a stream, also one that waits for the network."""
-        if self._wake_waiter(stream_id) or self._streams.reading != stream_id:
+        if self._wake_waiter(stream_id) or self._mending.reading != stream_id:
             return
         try:
             self._h2_state.ping(b"sse-wake")  # RFC 9113, 6.7: the server must answer it
-            await self._flush()
-        except Exception:  # the connection is over, and so is the wait
-            pass
+        except self._h2_errors:  # the connection is over, and so is the wait
+            return
+        await self._flush()
 
 
 class _Request:
@@ -671,8 +674,7 @@ async def finish(coroutine: Coroutine[Any, Any, _T]) -> _T:
                 except asyncio.CancelledError as error:
                     cancelled = error
         if cancelled is not None:
-            if not task.cancelled():
-                task.exception()  # so that asyncio does not complain that nobody saw it
+            _ = task.cancelled() or task.exception()  # or asyncio complains that nobody saw it
             raise cancelled
         return task.result()
     finally:

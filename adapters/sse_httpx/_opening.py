@@ -127,8 +127,7 @@ async def _tidy(client: Any) -> None:
             used = [request.connection for request in pool._requests]
             for connection in used:
                 if connection is not None and connection not in pool._connections:
-                    if getattr(connection, "_connection", None) is None:
-                        connection._connect_failed = False
+                    connection._connect_failed = False
                     pool._connections.append(connection)
             in_use = set(map(id, used))
             for connection in list(pool._connections):

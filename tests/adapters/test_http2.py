@@ -6,14 +6,18 @@ import asyncio
 import importlib
 import os
 import random
+import ssl
 import threading
 import time
 from contextlib import asynccontextmanager
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from h2.settings import SettingCodes
 
+import sse_adapter
 from sse_proto import ReconnectPolicy
 from tests.support.drivers import AsyncioLoop, Driver, TrioLoop, driven
 from tests.support.http2 import ErrorCodes, Http2Server, Stopped, data_frame
@@ -534,12 +538,12 @@ async def test_a_timeout_is_the_streams_own(
         async with client_of(driver, http2_tls) as client:
 
             async def busy() -> None:
-                url = server.url("/count/100/0.01")
+                url = server.url("/count/200/0.01")
                 async with driver.connect(client, "GET", url, timeout=None) as stream:
-                    assert await read_all(stream) == numbers(100)
+                    assert await read_all(stream) == numbers(200)
 
             async def patient() -> None:
-                url = server.url("/count/2/1.5")
+                url = server.url("/count/2/2.5")
                 async with driver.connect(client, "GET", url, timeout=None) as stream:
                     assert await read_all(stream) == numbers(2)
 
@@ -553,7 +557,7 @@ async def test_a_timeout_is_the_streams_own(
                     assert seconds <= time.monotonic() - since < seconds + PROMPT
 
             await together(
-                driver, busy, patient, lambda: impatient(0.2), lambda: impatient(0.4), patient
+                driver, busy, patient, partial(impatient, 0.6), partial(impatient, 1.0), patient
             )
         assert len(server.connections) == 1
         for stream in server.streams:
@@ -749,3 +753,125 @@ async def test_streams_that_are_opened_at_the_same_time_have_numbers_of_their_ow
             await together(driver, *[read] * 20)  # more than the server lets be at once
         assert len(server.streams) == 60
         assert len(server.connections) == 1
+
+
+@driven
+async def test_it_needs_no_tls(driver: Driver) -> None:
+    with Http2Server(None, by_path) as server:
+        async with driver.client(http1=False, http2=True) as client:
+            async with driver.connect(client, "GET", server.url("/silent")) as stream:
+                assert (await stream.next()).data == "0"
+                async with driver.connect(client, "GET", server.url("/count/5/0.01")) as other:
+                    assert await read_all(other) == numbers(5)
+                since = time.monotonic()
+            assert_reset(server.streams[0], since)
+        assert len(server.connections) == 1
+
+
+@driven
+async def test_what_was_left_before_the_connection_was_mended_is_reset(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    """By the client itself, which says nothing."""
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+            request = client.build_request("GET", server.url("/endless"))
+            sending = client.send(request, stream=True)
+            if driver.is_async:
+                await (await sending).aclose()
+            else:
+                sending.close()
+            assert not server.streams[0].wait_reset(0.2)
+            async with driver.connect(client, "GET", server.url("/count/5/0.01")) as stream:
+                assert await read_all(stream) == numbers(5)
+            assert_reset(server.streams[0], time.monotonic())
+        assert len(server.connections) == 1
+
+
+@driven
+async def test_a_stream_that_is_reset_before_its_head_is_an_error_of_the_client(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    with serve(lambda stream: stream.reset(ErrorCodes.REFUSED_STREAM)) as server:
+        async with client_of(driver, http2_tls) as client:
+            with pytest.raises(driver.error("RemoteProtocolError")):
+                await opened(driver, client, server.url())
+
+
+@driven
+async def test_a_server_may_change_how_many_streams_there_may_be(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    def handle(stream: Stream) -> None:
+        if stream.path == "/fewer":
+            with stream.connection.state() as state:
+                state.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 3})
+        elif stream.path == "/other":
+            with stream.connection.state() as state:
+                state.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 70_000})
+        by_path_or_short(stream)
+
+    def by_path_or_short(stream: Stream) -> None:
+        if stream.path.startswith("/count"):
+            counting(stream)
+        else:
+            stream.respond()
+            stream.event("0")
+            stream.end()
+
+    with serve(handle, max_streams=20) as server:
+        async with client_of(driver, http2_tls) as client:
+            async with (
+                driver.connect(client, "GET", server.url("/count/20/0.01")) as one,
+                driver.connect(client, "GET", server.url("/count/20/0.01")) as two,
+            ):
+                for path in ("/other", "/fewer"):
+                    async with driver.connect(client, "GET", server.url(path)) as stream:
+                        assert await read_all(stream) == ["0"]
+                assert await read_all(one) == await read_all(two) == numbers(20)
+            async with driver.connect(client, "GET", server.url("/count/5/0")) as stream:
+                assert await read_all(stream) == numbers(5)
+        assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_errors_of_lower_layers_are_those_of_the_library(library: str) -> None:
+    module: Any = pytest.importorskip(library)
+    core: Any = importlib.import_module(library.replace("httpx", "httpcore"))
+    h2: Any = importlib.import_module("h2.exceptions")
+    translated: Any = importlib.import_module("sse_httpx._library").translated
+    for error, kind in (
+        (core.ReadError("x"), module.ReadError),
+        (core.WriteTimeout("x"), module.WriteTimeout),
+        (core.ConnectionNotAvailable(), module.RemoteProtocolError),
+        (h2.ProtocolError("x"), module.RemoteProtocolError),
+        (ssl.SSLError("x"), module.ReadError),
+        (ConnectionResetError("x"), module.ReadError),
+    ):
+        found = translated(module, error, module.Request("GET", "http://x"))
+        assert type(found) is kind
+        assert found.__cause__ is error
+        assert found.request.url == "http://x"
+    for error in (ValueError(), TimeoutError(), module.ReadError("x")):
+        assert translated(module, error, None) is error
+
+
+def test_a_stream_that_another_thread_closes_right_before_it_is_read() -> None:
+    http2: Any = importlib.import_module("sse_httpx._http2")
+    httpcore: Any = pytest.importorskip("httpcore")
+    connection = http2.mend(httpcore.HTTP2Connection(httpcore.Origin(b"https", b"x", 443), None))
+
+    async def is_there(*_: object) -> None:
+        pass
+
+    connection._until = is_there
+    with pytest.raises(httpcore.ReadError, match="the stream was closed"):
+        sse_adapter.run(connection.read(1, None))
+
+
+def test_what_h2_has_of_a_frame_is_known_in_older_versions() -> None:
+    unfinished: Any = importlib.import_module("sse_httpx._http2")._unfinished_frame
+    older = SimpleNamespace(incoming_buffer=SimpleNamespace(data=b"older"))
+    newer = SimpleNamespace(incoming_buffer=SimpleNamespace(_data=b"newer"))
+    assert unfinished(older) == b"older"
+    assert unfinished(newer) == b"newer"

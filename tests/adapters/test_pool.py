@@ -14,7 +14,7 @@ from tests.support.harness import sends
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tests.support.servers import Exchange, RawServer
+    from tests.support.servers import Exchange, ProxyServer, RawServer
 
 TIMEOUT: Final = 10.0
 pytestmark = pytest.mark.adapter("sse_httpx")
@@ -216,3 +216,29 @@ async def test_a_clients_own_trace_is_called(driver: Driver, server: RawServer) 
         assert [item.data for item in await stream.rest()] == ["1"]
     assert "http11.send_request_headers.started" in names
     assert "http11.response_closed.complete" in names
+
+
+@driven
+async def test_through_a_forward_proxy_the_idle_timeout_holds(
+    driver: Driver, server: RawServer, proxy: ProxyServer
+) -> None:
+    """Not the client's own, which is for answers that end."""
+
+    @server.route("/")
+    def slow(exchange: Exchange) -> None:
+        exchange.start()
+        for number in range(3):
+            exchange.send(f"data: {number}\n\n".encode())
+            exchange.stalled(0.5)
+        exchange.wait_closed(TIMEOUT)
+
+    async with driver.client(proxy=proxy.url().rstrip("/"), timeout=0.2) as client:
+        async with driver.subscribe(client, "GET", server.url(), idle_timeout=None) as stream:
+            assert [(await stream.next()).data for _ in range(3)] == ["0", "1", "2"]
+        async with driver.subscribe(
+            client, "GET", server.url(), idle_timeout=0.3, reconnect=None
+        ) as stream:
+            assert (await stream.next()).data == "0"
+            with pytest.raises(driver.error("ReadTimeout"), match=r"0\.3"):
+                await stream.next()
+    assert len(proxy.targets) == 2

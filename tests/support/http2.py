@@ -174,7 +174,7 @@ class _State:
 class Http2Connection:
     """One connection of a client."""
 
-    def __init__(self, server: Http2Server, sock: ssl.SSLSocket) -> None:
+    def __init__(self, server: Http2Server, sock: socket.socket) -> None:
         self._server = server
         self._socket = sock
         self._h2_state = H2Connection(
@@ -209,7 +209,7 @@ class Http2Connection:
             try:
                 # A copy, which is what TLS wants to have again if it could not be sent at once.
                 sent = self._socket.send(bytes(self._unsent[:65536]))
-            except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
                 return
             except OSError:
                 self._over()
@@ -263,7 +263,7 @@ class Http2Connection:
         with self.changed:
             try:
                 data = b"" if self.is_over else self._socket.recv(65536)
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
                 data = None
             except OSError:
                 data = b""
@@ -323,6 +323,8 @@ class Http2Connection:
 class Http2Server:
     """Accepts connections, and calls ``handle`` for each request, in a thread of its own.
 
+    Without a TLS context it expects clients that know beforehand that it speaks HTTP/2.
+
     Attributes:
         streams: All requests, as they came.
         connections: All connections.
@@ -331,12 +333,12 @@ class Http2Server:
 
     def __init__(
         self,
-        context: ssl.SSLContext,
+        context: ssl.SSLContext | None,
         handle: Callable[[Stream], None],
         *,
         max_streams: int = 100,
     ) -> None:
-        self._context = _for_http2(context)
+        self._context = None if context is None else _for_http2(context)
         self._handle = handle
         self.max_streams: Final = max_streams
         self.streams: Final[list[Stream]] = []
@@ -350,7 +352,8 @@ class Http2Server:
 
     def url(self, path: str = "/") -> str:
         port: int = self._listener.getsockname()[1]
-        return f"https://127.0.0.1:{port}{path}"
+        scheme = "http" if self._context is None else "https"
+        return f"{scheme}://127.0.0.1:{port}{path}"
 
     def __enter__(self) -> Self:
         self._start(self._accept)
@@ -409,11 +412,12 @@ class Http2Server:
         sock.settimeout(10)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            tls = self._context.wrap_socket(sock, server_side=True)
+            if self._context is not None:
+                sock = self._context.wrap_socket(sock, server_side=True)
         except OSError:  # the client went away, or it is the one that ends `accept`
             sock.close()
             return
-        connection = Http2Connection(self, tls)
+        connection = Http2Connection(self, sock)
         self.connections.append(connection)
         if self._is_over:
             connection.abort()
