@@ -23,7 +23,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any, Final, Literal, TypeAlias, cast, final
 
 from ._compare import Answer, event_of
@@ -293,13 +295,10 @@ class _Process:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
             pass
-        try:
-            if os.name == "nt":
-                self._process.kill()
-            else:
-                os.killpg(self._process.pid, signal.SIGKILL)
-        except OSError:
-            pass  # all have ended
+        process = self._process
+        kill = process.kill if os.name == "nt" else partial(os.killpg, process.pid, signal.SIGKILL)
+        with suppress(OSError):  # all have ended
+            kill()
         self._process.wait()
         self._ending.set()
         for thread in self._threads:

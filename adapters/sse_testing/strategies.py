@@ -14,7 +14,13 @@ def test_chunks_do_not_matter(stream, cuts):
 
 from __future__ import annotations
 
-from hypothesis import strategies as st
+try:
+    from hypothesis import strategies as st
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "sse_testing.strategies needs hypothesis: pip install 'sse-proto[testing]'",
+        name="hypothesis",
+    ) from error
 
 from sse_proto import ServerSentEvent
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import sse_testing
 
@@ -45,7 +47,11 @@ _METHODS: Final = {
 }
 
 
-class Mutant(NamedTuple):
+_Apply = Callable[[ast.AST], None]
+
+
+@dataclass(frozen=True)
+class Mutant:
     """A changed decoder."""
 
     decoder: str
@@ -53,7 +59,16 @@ class Mutant(NamedTuple):
     line_text: str
     """The line that the change is in, without spaces around it; of a statement, its begin."""
     change: str
-    source: str
+    _node: int
+    """Its number in the tree."""
+    _apply: _Apply
+
+    @property
+    def source(self) -> str:
+        """What is to be run."""
+        tree = ast.parse(source_of(self.decoder))
+        self._apply(next(node for i, node in enumerate(ast.walk(tree)) if i == self._node))
+        return ast.unparse(ast.fix_missing_locations(tree))
 
     def __str__(self) -> str:
         return f"{self.decoder}:{self.line}, {self.change}: {self.line_text}"
@@ -66,7 +81,8 @@ def source_of(decoder: str) -> str:
     return (_FOLDER / f"{decoder}.py").read_text("utf-8")
 
 
-def mutants(decoder: str) -> list[Mutant]:
+@cache
+def mutants(decoder: str) -> tuple[Mutant, ...]:
     """Return all mutants of a decoder, in the order of its lines."""
     source = source_of(decoder)
     tree, lines = ast.parse(source), source.splitlines()
@@ -74,13 +90,10 @@ def mutants(decoder: str) -> list[Mutant]:
     found: list[Mutant] = []
     for number, node in enumerate(ast.walk(tree)):
         for change, apply in () if node in fixed else _changes(node):
-            copy = deepcopy(tree)
-            target = next(each for i, each in enumerate(ast.walk(copy)) if i == number)
-            apply(target)
-            ast.fix_missing_locations(copy)
             line: int = getattr(node, "lineno", 0)
-            found.append(Mutant(decoder, line, lines[line - 1].strip(), change, ast.unparse(copy)))
-    return sorted(found, key=lambda mutant: (mutant.line, mutant.change))
+            text = lines[line - 1].strip()
+            found.append(Mutant(decoder, line, text, change, number, apply))
+    return tuple(sorted(found, key=lambda mutant: (mutant.line, mutant.change)))
 
 
 def _fixed(tree: ast.AST) -> Iterator[ast.AST]:
@@ -93,9 +106,6 @@ def _fixed(tree: ast.AST) -> Iterator[ast.AST]:
                 yield from ast.walk(annotation)
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             yield from ast.walk(node.value)
-
-
-_Apply = Callable[[ast.AST], None]
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, _Apply]]:

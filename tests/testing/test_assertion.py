@@ -181,6 +181,15 @@ def test_what_a_parser_raises_is_shown() -> None:
     assert isinstance(fault.found, RuntimeError)
 
 
+def test_what_a_parser_raises_does_not_hide_what_it_does() -> None:
+    def decode(chunks: list[bytes]) -> list[Event]:
+        if b"\xff" in b"".join(chunks):
+            raise RuntimeError
+        return misread(chunks, "strip").events
+
+    assert "perhaps   the parser removes white space on both sides" in str(fault_of(decode))
+
+
 def test_a_strict_decoder_of_utf8_gets_the_rule_of_utf8() -> None:
     fault = fault_of(
         lambda chunks: [b"".join(chunks).decode() and event for event in whole(chunks)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,14 @@ from typing import Any, Final
 
 import pytest
 
-from sse_testing import ConformanceError, ConformanceReport, run_conformance, vectors
+from sse_testing import (
+    ConformanceError,
+    ConformanceReport,
+    Failure,
+    FamilyCount,
+    reference,
+    run_conformance,
+)
 from sse_testing._cli import main
 from sse_testing._conformance import RANDOM
 from sse_testing._driver import Driver, Fault
@@ -133,13 +141,12 @@ for request in requests:
 
 
 def test_it_can_stop_at_the_first_random_failure(make_driver: MakeDriver) -> None:
-    code = f"""
-known = {{vector for vector in {[vector.stream for vector in vectors()]!r}}}
+    code = """
 for request in requests:
     is_known = b"".join(chunks_of(request)) in known
-    print(answer(request, None if is_known else []), flush=True)
+    print(answer(request, None if is_known else wrong), flush=True)
 """
-    report = run(make_driver(code), stop_at_first=True, seconds=60)
+    report = run(make_driver(KNOWN + code), stop_at_first=True, seconds=60)
     assert failed(report) == {RANDOM}
     assert report.seconds < 30
 
@@ -454,6 +461,89 @@ def test_the_command_tells_what_went_wrong(
         with pytest.raises(SystemExit) as exited:
             main(arguments)
         assert exited.value.code == 2
+
+
+def test_the_module_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["sse-conformance", "--", "no-such-program"])
+    with pytest.raises(SystemExit) as exited:
+        runpy.run_module("sse_testing", run_name="__main__")
+    assert exited.value.code == 2
+
+
+def test_the_output_may_be_cut(make_driver: MakeDriver) -> None:
+    command = [sys.executable, "-m", "sse_testing", "--seconds", "0", "--all", "--"]
+    process = subprocess.Popen([*command, *make_driver(WRONG)], stdout=-1, stderr=-1)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (1, b"")
+
+
+def test_output_that_is_cut_is_no_failure(
+    make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", closed)
+    with (tmp_path / "out").open("w") as out:
+        monkeypatch.setattr("sys.stdout", out)
+        assert main(["--seconds", "0", "--timeout", "30", "--", *make_driver(RIGHT)]) == 0
+
+
+# How a driver here knows which streams are no vectors.
+KNOWN: Final = """
+from sse_testing import vectors
+known = {vector.stream for vector in vectors()}
+wrong = reference(b"data: wrong\\n\\n").events * 50
+"""
+
+
+def test_a_random_failure_that_does_not_come_again(make_driver: MakeDriver) -> None:
+    code = """
+seen = 0
+for request in requests:
+    seen += b"".join(chunks_of(request)) not in known
+    print(answer(request, wrong if seen == 3 else None), flush=True)
+"""
+    report = run(make_driver(KNOWN + code), seconds=1)
+    assert report.families[RANDOM].failed > 0
+    assert report.is_ok
+
+
+def test_a_random_hang_is_not_made_small(make_driver: MakeDriver) -> None:
+    code = """
+for request in requests:
+    stream = b"".join(chunks_of(request))
+    if stream not in known and b"data: x" in stream:
+        time.sleep(60)
+    print(answer(request), flush=True)
+"""
+    report = run(make_driver(KNOWN + code), seconds=3, timeout=SHORT)
+    random = [failure for failure in report.failures if failure.family == RANDOM]
+    assert random
+    assert random[0].difference.startswith(("no answer in", "not asked"))
+
+
+def test_hangs_are_not_followed_while_a_failure_is_made_small(make_driver: MakeDriver) -> None:
+    code = """
+for request in requests:
+    stream = b"".join(chunks_of(request))
+    if stream not in known and len(stream) < 9:
+        time.sleep(60)
+    print(answer(request, None if stream in known else wrong), flush=True)
+"""
+    report = run(make_driver(KNOWN + code), seconds=0.1, timeout=SHORT)
+    random = [failure for failure in report.failures if failure.family == RANDOM]
+    assert all(len(b"".join(failure.chunks)) >= 9 for failure in random if failure.answer)
+
+
+def test_a_failure_of_no_known_rule_is_shown() -> None:
+    failure = Failure(RANDOM, "seed 0", (b"x",), reference(b"x"), None, "crashed", None, "", None)
+    report = ConformanceReport(["x"], failures=[failure], families={RANDOM: FamilyCount(1, 1, 1)})
+    assert "random (seed 0)\n  bytes     b'x'\n  parser    crashed" in text(report)
+    assert "crashed" in page(report)
+    assert "<blockquote>" not in page(report)
 
 
 def test_the_command_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:

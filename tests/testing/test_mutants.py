@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from tests.mutants import __main__ as tool
@@ -20,11 +22,11 @@ def test_mutants_are_killed(mutant: Mutant) -> None:
     assert tool.judge(mutant.source).killed_by
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", [name for name in DECODERS if name != "reference"])
 def test_mutants_differ_from_their_decoder_and_each_other(decoder: str) -> None:
     sources = [mutant.source for mutant in mutants(decoder)]
     assert len(set(sources)) > 0.95 * len(sources) > 35
-    assert source_of(decoder) not in sources
+    assert ast.unparse(ast.parse(source_of(decoder))) not in sources
 
 
 def test_the_choice_is_seeded_and_of_all_decoders() -> None:

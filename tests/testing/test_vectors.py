@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -71,3 +72,10 @@ def test_nothing_is_imported_before_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["sse_testing", "sse_testing._plugin"]
+
+
+def test_the_strategies_say_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    monkeypatch.delitem(sys.modules, "sse_testing.strategies", raising=False)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'sse-proto\[testing\]'"):
+        importlib.import_module("sse_testing.strategies")
