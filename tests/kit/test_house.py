@@ -164,7 +164,7 @@ def hidden_types(package: str) -> Iterator[tuple[str, str]]:
 HIDDEN: Final[dict[str, set[str]]] = {
     "sse_adapter": {"Reader"},
     "sse_httpx": {"_Auth", "_Timeout"},
-    "sse_testing": {"Answer", "Connection", "Framing", "Head", "Recording", "_Link"},
+    "sse_testing": {"Answer", "Connection", "Head", "Recording", "_Link"},
 }
 
 
