@@ -49,7 +49,8 @@ class Chunks:
             self.objection = str(error)
         # Of the last chunk, decoded when they are asked for.
         self._pieces: Iterator[bytes] | None = None
-        self._is_malformed = False
+        self._malformed: CodingError | None = None
+        self._is_told = False  # that it is
 
     def read(
         self, limit: TimeLimit | None, waited: Callable[[float], object]
@@ -88,10 +89,8 @@ class Chunks:
         self, limit: TimeLimit | None, waited: Callable[[float], object]
     ) -> bytes | None:
         assert self._decoder is not None
-        if self._is_malformed:
-            raise self._body.closed_error()
         try:
-            while True:
+            while self._malformed is None:
                 if self._pieces is not None:
                     for piece in self._pieces:
                         return piece
@@ -102,9 +101,12 @@ class Chunks:
                     return None
                 self._pieces = self._decoder.decode(chunk)
         except CodingError as error:
-            self._is_malformed = True
-            await self._body.close()
-            raise self._body.decoding_error(str(error)) from error
+            self._malformed = error
+        if self._is_told:
+            raise self._body.closed_error()
+        await self._body.close()  # if that is cancelled, the next read comes here, too
+        self._is_told = True
+        raise self._body.decoding_error(str(self._malformed)) from self._malformed
 
     async def drain(self) -> None:
         """Read a body that nobody needs to its end, if that is there: for its connection's sake.
