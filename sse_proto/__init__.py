@@ -15,7 +15,7 @@ from ._errors import (
 from ._events import ParsedEvent, RawEvent, ServerSentEvent
 from ._implementation import IMPLEMENTATION, SSEDecoder
 from ._iterate import Until, aiter_events, aiter_parsed, iter_events, iter_parsed
-from ._parsing import SkipEvent, by_event, failed_event
+from ._parsing import SkipEvent, attach_event, by_event, failed_event
 from ._policy import ReconnectPolicy
 from ._protocol import DecoderFactory, EventSourceProtocol
 from ._response import HeaderTypes, media_type, why_no_event_stream
@@ -53,6 +53,7 @@ __all__ = [
     "Wait",
     "aiter_events",
     "aiter_parsed",
+    "attach_event",
     "by_event",
     "encode",
     "encode_comment",

@@ -7,7 +7,7 @@ The kit builds `EventSource`, JSON items and subscriptions on these, sync and as
 from ._body import Body, run
 from ._coding import CodingError, UnknownCoding
 from ._errors import SSEError
-from ._json import AsyncJsonItems, JsonItems, async_json_items, json_items
+from ._json import async_json_items, json_items
 from ._options import ConnectOptions, Headers, SubscribeOptions, missing_headers, split_options
 from ._reading import AsyncItems, Items
 from ._source import EventSource
@@ -16,7 +16,6 @@ from ._waiting import AsyncioWaiter, Interrupted, SyncWaiter, Waiter
 
 __all__ = [
     "AsyncItems",
-    "AsyncJsonItems",
     "AsyncSubscription",
     "AsyncioWaiter",
     "Body",
@@ -27,7 +26,6 @@ __all__ = [
     "Headers",
     "Interrupted",
     "Items",
-    "JsonItems",
     "SSEError",
     "SubscribeOptions",
     "Subscription",

@@ -6,58 +6,94 @@
 - ``application/json-seq``: JSON text sequences, RFC 7464 (`SequenceDecoder`).
 - Others, as ``application/x-ndjson``: each line (`_LineDecoder`).
 
-A decoder makes texts of chunks, a `Reader` reads them, `JsonItems` and `AsyncJsonItems` parse them.
+A decoder makes texts of chunks, as bytes. A `Reader` reads them, `JsonParsing` parses them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from sse_proto import EventTooLarge, SSEDecoder, media_type
+from sse_proto import EventTooLarge, ParsedEvent, SSEDecoder, media_type
 
 from ._errors import content_type_of
-from ._reading import Reader
+from ._reading import (
+    AsyncParsedItems,
+    EventReader,
+    Nothing,
+    ParsedItems,
+    Parsing,
+    Reader,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sse_proto import ServerSentEvent
+    from sse_proto import Until
 
     from ._body import Body
+    from ._reading import AsyncItems, Items
 
 __all__ = [
-    "AsyncJsonItems",
-    "JsonItems",
+    "DONE",
+    "JsonParsing",
     "SequenceDecoder",
     "TextDecoder",
     "async_json_items",
-    "data_of",
     "json_items",
+    "json_of",
     "why_no_json_stream",
 ]
 
-_DONE: Final = "[DONE]"  # what chat APIs send in place of a last object
+_T = TypeVar("_T")
+
+
+class _Done(str):
+    """The default of ``until``, which shows what it is for. Known by identity: it is lenient."""
+
+    __slots__ = ()
+
+
+DONE: Final = _Done("[DONE]")  # what chat APIs send in place of a last object
+_DONE: Final = b"[DONE]"
 _MAX_LINE_SIZE: Final = 16 * 1024 * 1024  # bytes, as events are limited
 _SEPARATOR: Final = b"\x1e"
+_BOM: Final = b"\xef\xbb\xbf"
 _TOKEN: Final = re.compile(rb'[\\"{}\[\]\n\x1e]')  # what can begin or end a text, or a part of it
 
 
-def json_items(body: Body[Any]) -> JsonItems:
-    """Return an iterator over the JSON in a sync body: of events or lines, as its type says."""
-    return JsonItems(*_reader(body))
+@overload
+def json_items(body: Body[Any]) -> Items[Any]: ...
+@overload
+def json_items(body: Body[Any], loads: Callable[[bytes], _T]) -> Items[_T]: ...
+def json_items(body: Body[Any], loads: Callable[[bytes], Any] | None = None) -> Items[Any]:
+    """Return an iterator over the JSON in a sync body: of events or lines, as its type says.
+
+    Args:
+        body: Open and unread.
+        loads: Called with each text, as bytes. Default: `json.loads`.
+    """
+    reader = _reader(body)
+    return ParsedItems(reader, JsonParsing(reader, loads or json_of))
 
 
-def async_json_items(body: Body[Any]) -> AsyncJsonItems:
+@overload
+def async_json_items(body: Body[Any]) -> AsyncItems[Any]: ...
+@overload
+def async_json_items(body: Body[Any], loads: Callable[[bytes], _T]) -> AsyncItems[_T]: ...
+def async_json_items(
+    body: Body[Any], loads: Callable[[bytes], Any] | None = None
+) -> AsyncItems[Any]:
     """Return an asynchronous iterator over the JSON in a body, as `json_items`."""
-    return AsyncJsonItems(*_reader(body))
+    reader = _reader(body)
+    return AsyncParsedItems(reader, JsonParsing(reader, loads or json_of))
 
 
-def _reader(body: Body[Any]) -> tuple[Reader[Any], Callable[[Any], str]]:
+def _reader(body: Body[Any]) -> Reader:
     kind = media_type(content_type_of(body.headers))
     if kind == "text/event-stream":
-        return Reader(lambda _: body, SSEDecoder(), why_no_json_stream), data_of
+        return EventReader(lambda _: body, SSEDecoder(), why_no_json_stream)
     decoder: _LineDecoder | TextDecoder
     if kind.endswith(("/json-seq", "+json-seq")):
         decoder = SequenceDecoder()
@@ -65,11 +101,7 @@ def _reader(body: Body[Any]) -> tuple[Reader[Any], Callable[[Any], str]]:
         decoder = TextDecoder()
     else:
         decoder = _LineDecoder()
-    return Reader(lambda _: body, decoder, why_no_json_stream), _Texts().text_of
-
-
-def data_of(event: ServerSentEvent) -> str:
-    return event.data
+    return Reader(lambda _: body, _Texts(decoder), why_no_json_stream)
 
 
 def why_no_json_stream(status_code: int, content_type: str) -> str | None:
@@ -89,53 +121,52 @@ def why_no_json_stream(status_code: int, content_type: str) -> str | None:
     return None
 
 
-class JsonItems:
-    """Iterator over a reader's items, each parsed as JSON (sync)."""
+class JsonParsing(Parsing[_T]):
+    """Makes an object of each event's data by ``loads``; passes over what has none.
 
-    def __init__(self, reader: Reader[Any], text_of: Callable[[Any], str]) -> None:
-        self._reader = reader
-        self._text_of = text_of
+    Otherwise as `Parsing`. But up to ``[DONE]``, with whitespace or none around it, if there is
+    one, where ``until`` is `DONE`.
+    """
 
-    def __iter__(self) -> JsonItems:
-        return self
+    def __init__(
+        self,
+        reader: Reader,
+        loads: Callable[[bytes], _T],
+        until: Until = DONE,
+        is_last: Callable[[_T], bool] | None = None,
+        decoder: SSEDecoder | None = None,
+    ) -> None:
+        self._is_lenient = until is DONE
+        if self._is_lenient:
+            until = None
+        has_end = until is not None or is_last is not None
+        super().__init__(reader, until, is_last, decoder if has_end else None)
+        self._loads = loads
 
-    def __next__(self) -> Any:
-        while True:
-            text = self._text_of(self._reader.next())
-            if text.strip() == _DONE:
-                self._reader.end()
-            elif text and not text.isspace():
-                return _parse(text)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._reader.close()
-
-
-class AsyncJsonItems:
-    """Iterator over a reader's items, each parsed as JSON (asynchronous)."""
-
-    def __init__(self, reader: Reader[Any], text_of: Callable[[Any], str]) -> None:
-        self._reader = reader
-        self._text_of = text_of
-
-    def __aiter__(self) -> AsyncJsonItems:
-        return self
-
-    async def __anext__(self) -> Any:
-        while True:
-            text = self._text_of(await self._reader.anext())
-            if text.strip() == _DONE:
-                self._reader.end()
-            elif text and not text.isspace():
-                return _parse(text)
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await self._reader.aclose()
+    def take(self) -> _T | Nothing:
+        data = self.events[0][1]
+        text = data.strip()
+        if self._ends and self._is_end(data):
+            return Nothing.NOTHING
+        if text == _DONE and self._is_lenient:
+            self._reader.end()
+            return Nothing.NOTHING
+        if not text:
+            self.events.popleft()
+            return Nothing.NOTHING
+        try:
+            item = self._loads(data)
+        except Exception as error:
+            return self._not_taken(error)
+        self.events.popleft()
+        if self._is_last is not None and self._is_last(item):
+            self._reader.end()
+        return item
 
 
-def _parse(text: str) -> Any:
+def json_of(data: bytes) -> Any:
+    """Return a text of JSON, parsed. U+FFFD takes the place of what is not UTF-8 in it."""
+    text = data.decode("utf-8", "replace")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -144,16 +175,26 @@ def _parse(text: str) -> Any:
 
 
 class _Texts:
-    """The texts of one body."""
+    """Chunks in, the texts of one body out, each as the data of an event without a name.
 
-    _is_first = True
+    The first one comes without the byte order mark (RFC 8259, 8.1).
+    """
 
-    def text_of(self, text: str) -> str:
-        """Return a text; the first one without the byte order mark (RFC 8259, 8.1)."""
-        if self._is_first:
+    def __init__(self, decoder: _LineDecoder | TextDecoder) -> None:
+        self._decoder = decoder
+        self._is_first = True
+
+    def feed(self, chunk: bytes, /) -> list[ParsedEvent[bytes]]:
+        return self._events(self._decoder.feed(chunk))
+
+    def close(self) -> list[ParsedEvent[bytes]]:
+        return self._events(self._decoder.close())
+
+    def _events(self, texts: list[bytes]) -> list[ParsedEvent[bytes]]:
+        if texts and self._is_first:
             self._is_first = False
-            return text.removeprefix("\ufeff")
-        return text
+            texts[0] = texts[0].removeprefix(_BOM)
+        return [ParsedEvent("message", text, None, None) for text in texts]
 
 
 class _LineDecoder:
@@ -162,7 +203,7 @@ class _LineDecoder:
     def __init__(self) -> None:
         self._pending = bytearray()
 
-    def feed(self, chunk: bytes, /) -> list[str]:
+    def feed(self, chunk: bytes, /) -> list[bytes]:
         lines_end = chunk.rfind(b"\n") + 1
         lines: list[bytes] = []
         if lines_end:
@@ -171,10 +212,10 @@ class _LineDecoder:
         self._pending += chunk[lines_end:]
         if len(self._pending) > _MAX_LINE_SIZE:
             raise EventTooLarge(len(self._pending), _MAX_LINE_SIZE)
-        return [line.decode("utf-8", "replace") for line in lines]
+        return lines
 
-    def close(self) -> list[str]:
-        line = self._pending.decode("utf-8", "replace")
+    def close(self) -> list[bytes]:
+        line = bytes(self._pending)
         self._pending.clear()
         return [line] if line else []
 
@@ -197,8 +238,8 @@ class TextDecoder:
         self._escaped_at = -1  # where the character after a backslash is
         self._scanned = 0  # bytes of what is pending
 
-    def feed(self, chunk: bytes, /) -> list[str]:
-        texts: list[str] = []
+    def feed(self, chunk: bytes, /) -> list[bytes]:
+        texts: list[bytes] = []
         self._pending += chunk
         start = 0
         # A copy, as what is scanned must not change; of a text in many chunks, of its new part.
@@ -230,21 +271,21 @@ class TextDecoder:
             raise EventTooLarge(self._scanned, _MAX_LINE_SIZE)
         return texts
 
-    def close(self) -> list[str]:
+    def close(self) -> list[bytes]:
         text = self._text(0, len(self._pending))
         self._pending.clear()
         self._start_over()
         return [text]
 
-    def _text(self, start: int, end: int) -> str:
-        return self._pending[start:end].decode("utf-8", "replace")
+    def _text(self, start: int, end: int) -> bytes:
+        return bytes(self._pending[start:end])
 
 
 class SequenceDecoder(TextDecoder):
     """Chunks in, the texts of a JSON text sequence out (RFC 7464)."""
 
-    def _text(self, start: int, end: int) -> str:
+    def _text(self, start: int, end: int) -> bytes:
         text = super()._text(start, end)
         # A number, or a word, is whole only with whitespace behind it (2.4). With a separator in
         # its place the text is not JSON, and the error shows it.
-        return f"{text}\x1e" if text and text[-1] not in ' \t\r\n}]"' else text
+        return text + _SEPARATOR if text and text[-1] not in b' \t\r\n}]"' else text

@@ -1,17 +1,34 @@
 """Reading a response through a decoder: chunks in, items out, sync and async.
 
 All state is here, none in the iterators that are handed out. So when a loop was left, timed out or
-cancelled, another one can go on where it ended.
+cancelled, another one can go on where it ended, also one of another kind.
 
-A byte's way: `Body.read`, `Chunks.read`, the decoder's ``feed``, ``items``, the user's loop.
+A byte's way: `Body.read`, `Chunks.read`, the decoder, and from there
+
+- as text: `EventReader.events`, `EventItems` or `EventsToTheEnd`, the user's loop;
+- to a parser: `Reader.undecoded`, a `Parsing`, `ParsedItems`, the user's loop. An event is parsed
+  when its turn comes, and not before: until then it may become anything, and a parser that fails,
+  or is interrupted, takes no other event with it.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
+from enum import Enum
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-from sse_proto import EventTooLarge, IncompleteStream, Silence
+from sse_proto import (
+    EventTooLarge,
+    IncompleteStream,
+    ParsedEvent,
+    ServerSentEvent,
+    Silence,
+    SkipEvent,
+    attach_event,
+    by_event,
+)
 
 from ._body import run
 from ._chunks import Chunks
@@ -21,17 +38,25 @@ from ._errors import content_type_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
-    from sse_proto import Ending, ServerSentEvent, SSEDecoder
+    from sse_proto import Ending, SSEDecoder, Until
 
     from ._body import Body
 
 __all__ = [
+    "AsyncEventItems",
+    "AsyncEventsToTheEnd",
     "AsyncItems",
-    "AsyncItemsToTheEnd",
-    "Decoder",
+    "AsyncParsedItems",
+    "EventItems",
+    "EventParsing",
+    "EventReader",
+    "EventsToTheEnd",
     "Items",
-    "ItemsToTheEnd",
+    "Nothing",
+    "ParsedItems",
+    "Parsing",
     "Reader",
+    "Texts",
     "explained",
 ]
 
@@ -39,19 +64,21 @@ _SHOWN_SIZE: Final = 1024
 """Bytes of a refused body that the error's message has; its ``body`` has more."""
 
 _T = TypeVar("_T")
-_T_co = TypeVar("_T_co", covariant=True)
+
+# Hands on the data as they are. In C, nothing can interrupt it: there is no code in Python in it.
+_BYTES: Final = by_event[bytes]({}, default=itemgetter(slice(None)))
 
 
-class Decoder(Protocol[_T_co]):
-    """Turns chunks into items, as `sse_proto.SSEDecoder` does."""
+class Texts(Protocol):
+    """Turns chunks into texts, each as the data of an event."""
 
-    def feed(self, chunk: bytes, /) -> Iterable[_T_co]: ...
+    def feed(self, chunk: bytes, /) -> list[ParsedEvent[bytes]]: ...
 
-    def close(self) -> Iterable[_T_co] | None: ...
+    def close(self) -> Iterable[ParsedEvent[bytes]] | None: ...
 
 
-class Reader(Generic[_T]):
-    """The items of one response.
+class Reader:
+    """The data of one response, for parsers.
 
     Args:
         new_body: Returns the response's body, asynchronous if the argument is true.
@@ -64,13 +91,13 @@ class Reader(Generic[_T]):
     def __init__(
         self,
         new_body: Callable[[bool], Body[Any]],
-        decoder: Decoder[_T],
+        decoder: Texts,
         objection: Callable[[int, str], str | None],
         *,
         event_timeout: float | None = None,
     ) -> None:
-        self.items: deque[_T] = deque()
-        """Decoded, and not yet handed out."""
+        self.undecoded: deque[ParsedEvent[bytes]] = deque()
+        """Not yet parsed, nor handed out."""
         self._new_body = new_body
         self._decoder = decoder
         self._objection = objection
@@ -85,26 +112,14 @@ class Reader(Generic[_T]):
         """Whether `end` was called."""
         self._must_drain = False
 
-    def next(self) -> _T:
-        """Return the next item; raise StopIteration after the last, and as ``EventSource``."""
-        if not self.items:
-            run(self._fill(False))
-        if self.items:
-            return self.items.popleft()
-        raise StopIteration
-
-    async def anext(self) -> _T:
-        """Return the next item; raise StopAsyncIteration after the last, and as ``EventSource``."""
-        if not self.items:
-            await self._fill(True)
-        if self.items:
-            return self.items.popleft()
-        raise StopAsyncIteration
+    async def fill(self, is_async: bool) -> None:
+        """Read until there is something to parse, or no more to come. Raises as ``EventSource``."""
+        await self._fill(is_async, self.undecoded, self._decoder.feed)
 
     def end(self) -> None:
         """Stop handing out items, whatever may follow. The next call reads on to the body's end."""
         self._is_over = self.has_ended = self._must_drain = True
-        self.items.clear()
+        self.undecoded.clear()
 
     def close(self) -> None:
         """Close the connection. May be called again."""
@@ -123,23 +138,25 @@ class Reader(Generic[_T]):
             self._chunks = None
         return self._body
 
-    async def _fill(self, is_async: bool) -> None:
+    async def _fill(
+        self, is_async: bool, items: deque[_T], feed: Callable[[bytes], Iterable[_T]]
+    ) -> None:
         """Read until there are items, or no more to come."""
         body = self._body_of(is_async)
         if self._must_drain and self._chunks is not None:
             self._must_drain = False
             await self._chunks.drain()
-        while not (self.items or self._is_over):
+        while not (items or self._is_over):
             chunks = self._chunks or await self._judge(body)
             silence = self._silence
             try:
                 chunk = await chunks.read(silence.limit, silence.waited)
                 if chunk is None:
                     self._is_over = True
-                    self.items.extend(self._decoder.close() or ())
+                    self.undecoded.extend(self._decoder.close() or ())
                 else:
-                    self.items.extend(self._decoder.feed(chunk))
-                    silence.heard(chunk, event=bool(self.items))
+                    items.extend(feed(chunk))
+                    silence.heard(chunk, event=bool(items))
             except (EventTooLarge, UnknownCoding) as error:
                 if not self._is_over:
                     await self._close(body)
@@ -152,7 +169,7 @@ class Reader(Generic[_T]):
                 elif isinstance(error, Exception):  # else it was cancelled, and the silence goes on
                     self._begin_silence(body)
                 raise
-        if not self.items:
+        if not items:
             if self._error is not None:
                 raise self._error
             if self._is_closed:
@@ -192,104 +209,325 @@ class Reader(Generic[_T]):
         return error
 
 
+class EventReader(Reader):
+    """The events of one response, as text or for parsers; otherwise as `Reader`."""
+
+    def __init__(
+        self,
+        new_body: Callable[[bool], Body[Any]],
+        decoder: SSEDecoder,
+        objection: Callable[[int, str], str | None],
+        *,
+        event_timeout: float | None = None,
+    ) -> None:
+        super().__init__(new_body, _Undecoded(decoder), objection, event_timeout=event_timeout)
+        self.decoder: Final = decoder
+        self.events: deque[ServerSentEvent] = deque()
+        """Decoded, and not yet handed out. There are none while there are `undecoded` ones."""
+
+    def next(self) -> ServerSentEvent:
+        """Return the next event; raise StopIteration after the last, and as ``EventSource``."""
+        if not self.events:
+            if self.undecoded:
+                self._decode()
+            else:
+                run(self._fill(False, self.events, self.decoder.feed))
+        if self.events:
+            return self.events.popleft()
+        raise StopIteration
+
+    async def anext(self) -> ServerSentEvent:
+        """Return the next event; raise StopAsyncIteration after the last; else as `next`."""
+        if not self.events:
+            if self.undecoded:
+                self._decode()
+            else:
+                await self._fill(True, self.events, self.decoder.feed)
+        if self.events:
+            return self.events.popleft()
+        raise StopAsyncIteration
+
+    async def fill(self, is_async: bool) -> None:
+        if self.events:
+            self._encode()
+        else:
+            await super().fill(is_async)
+
+    def end(self) -> None:
+        super().end()
+        self.events.clear()
+
+    def _decode(self) -> None:
+        """Make text of what another loop has left."""
+        self.events.extend(
+            ServerSentEvent(
+                event.event, event.data.decode("utf-8", "replace"), event.id, event.retry
+            )
+            for event in self.undecoded
+        )
+        self.undecoded.clear()
+
+    def _encode(self) -> None:
+        """Take the text back from what another loop has left.
+
+        The bytes are those that were sent, if they were UTF-8. Else U+FFFD stands in the place of
+        those that were not: the ones of this chunk are gone, as their text was there already.
+        """
+        self.undecoded.extend(
+            ParsedEvent(event.event, event.data.encode("utf-8"), event.id, event.retry)
+            for event in self.events
+        )
+        self.events.clear()
+
+
+class _Undecoded:
+    """Chunks in, events out that are still to be parsed."""
+
+    def __init__(self, decoder: SSEDecoder) -> None:
+        self._decoder = decoder
+        self.close: Final = decoder.close
+
+    def feed(self, chunk: bytes, /) -> list[ParsedEvent[bytes]]:
+        return self._decoder.feed_parsed(chunk, _BYTES)
+
+
 def explained(objection: str, start: bytes) -> str:
     """Return why a response was refused, with what it says itself, up to its first 1,024 bytes."""
     shown = start[:_SHOWN_SIZE].decode("utf-8", "replace")
     return f"{objection}; the body begins {shown!r}" if shown else objection
 
 
-class Items(Generic[_T]):
+# What is handed out.
+
+
+class Items(ABC, Generic[_T]):
     """Iterator over the items of a response. Another one goes on where this one stopped."""
 
-    def __init__(self, reader: Reader[_T]) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     def __iter__(self) -> Items[_T]:
         return self
 
-    def __next__(self) -> _T:
-        return self._reader.next()
+    @abstractmethod
+    def __next__(self) -> _T: ...
 
     def close(self) -> None:
         """Close the connection, as closing a generator that reads from it would."""
         self._reader.close()
 
 
-class AsyncItems(Generic[_T]):
+class AsyncItems(ABC, Generic[_T]):
     """Asynchronous iterator over the items of a response, as `Items`."""
 
-    def __init__(self, reader: Reader[_T]) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     def __aiter__(self) -> AsyncItems[_T]:
         return self
 
-    def __anext__(self) -> Coroutine[Any, Any, _T]:
-        return self._reader.anext()
+    @abstractmethod
+    def __anext__(self) -> Coroutine[None, None, _T]: ...
 
     async def aclose(self) -> None:
         """Close the connection, as closing a generator that reads from it would."""
         await self._reader.aclose()
 
 
-class ItemsToTheEnd(Items["ServerSentEvent"]):
-    """Iterator over a reader's events up to the one that ends the stream, sync.
+class EventItems(Items[ServerSentEvent]):
+    """Iterator over the events of a response, as text, sync."""
+
+    _reader: EventReader
+
+    def __next__(self) -> ServerSentEvent:
+        return self._reader.next()
+
+
+class AsyncEventItems(AsyncItems[ServerSentEvent]):
+    """Iterator over the events of a response, as text, asynchronous."""
+
+    _reader: EventReader
+
+    def __anext__(self) -> Coroutine[None, None, ServerSentEvent]:
+        return self._reader.anext()
+
+
+class EventsToTheEnd(EventItems):
+    """Iterator over a response's events up to the one that ends the stream, sync.
 
     Iterating raises:
         IncompleteStream: The body has ended before that event, or inside one.
     """
 
-    def __init__(
-        self, reader: Reader[ServerSentEvent], decoder: SSEDecoder, ending: Ending
-    ) -> None:
+    def __init__(self, reader: EventReader, ending: Ending) -> None:
         super().__init__(reader)
-        self._end = _End(reader, decoder, ending)
+        self._ending = ending
 
     def __next__(self) -> ServerSentEvent:
         try:
             event = self._reader.next()
         except StopIteration:
-            self._end.check()
+            _check_end(self._reader, self._reader.decoder)
             raise
-        return self._reader.next() if self._end.comes_before(event) else event
+        is_withheld = _is_withheld(event, self._ending, self._reader)
+        return self._reader.next() if is_withheld else event
 
 
-class AsyncItemsToTheEnd(AsyncItems["ServerSentEvent"]):
-    """Iterator over a reader's events up to the one that ends the stream, asynchronous."""
+class AsyncEventsToTheEnd(AsyncEventItems):
+    """Iterator over a response's events up to the one that ends the stream, asynchronous."""
 
-    def __init__(
-        self, reader: Reader[ServerSentEvent], decoder: SSEDecoder, ending: Ending
-    ) -> None:
+    def __init__(self, reader: EventReader, ending: Ending) -> None:
         super().__init__(reader)
-        self._end = _End(reader, decoder, ending)
+        self._ending = ending
 
     async def __anext__(self) -> ServerSentEvent:
         try:
             event = await self._reader.anext()
         except StopAsyncIteration:
-            self._end.check()
+            _check_end(self._reader, self._reader.decoder)
             raise
-        return await self._reader.anext() if self._end.comes_before(event) else event
+        is_withheld = _is_withheld(event, self._ending, self._reader)
+        return await self._reader.anext() if is_withheld else event
 
 
-class _End:
-    """The end of a stream that has one."""
+def _is_withheld(event: ServerSentEvent, ending: Ending, reader: Reader) -> bool:
+    """Return whether this event is not handed out; after the last one end the reader."""
+    kept = ending.cut([event])
+    if ending.last is not None:
+        reader.end()
+    return not kept
+
+
+def _check_end(reader: Reader, decoder: SSEDecoder) -> None:
+    """Raise IncompleteStream, unless the last event has come."""
+    if not reader.has_ended:
+        raise IncompleteStream(decoder.unfinished, decoder.last_event_id)
+
+
+class Nothing(Enum):
+    """Stands for an item where there is none, since an item may be anything else."""
+
+    NOTHING = 0
+
+
+class Parsing(ABC, Generic[_T]):
+    """Makes items of what a reader has, up to the end of the stream.
+
+    Args:
+        reader: Has it.
+        until: As for ``EventSource.iter_sse``.
+        is_last: Whether an item is the last one, which is handed out.
+        decoder: Tells how a stream was incomplete that should have had an end; ``None``: the end of
+            the body will do.
+    """
 
     def __init__(
-        self, reader: Reader[ServerSentEvent], decoder: SSEDecoder, ending: Ending
+        self,
+        reader: Reader,
+        until: Until,
+        is_last: Callable[[_T], bool] | None,
+        decoder: SSEDecoder | None,
     ) -> None:
+        ends = [until] if isinstance(until, str) else until or ()
+        self.events: Final = reader.undecoded
+        self._ends = frozenset(end.encode("utf-8", "surrogatepass") for end in ends)
+        self._is_last = is_last
         self._reader = reader
         self._decoder = decoder
-        self._ending = ending
 
-    def comes_before(self, event: ServerSentEvent) -> bool:
-        """Return whether this event is not handed out; after the last one end the reader."""
-        kept = self._ending.cut([event])
-        if self._ending.last is not None:
-            self._reader.end()
-        return not kept
+    @abstractmethod
+    def take(self) -> _T | Nothing:
+        """Take the first event, and return what it makes; nothing: it is passed over.
+
+        It is taken away after it was parsed. So whatever interrupts a parser, as
+        `KeyboardInterrupt`, costs no event.
+        """
 
     def check(self) -> None:
-        """Raise IncompleteStream, unless the last event has come."""
-        if not self._reader.has_ended:
-            raise IncompleteStream(self._decoder.unfinished, self._decoder.last_event_id)
+        """Raise IncompleteStream, if there should have been an end that has not come."""
+        if self._decoder is not None:
+            _check_end(self._reader, self._decoder)
+
+    def _is_end(self, data: bytes) -> bool:
+        """Return whether these data end the stream; then end the reader."""
+        if data not in self._ends:
+            return False
+        self._reader.end()
+        return True
+
+    def _not_taken(self, error: Exception) -> Nothing:
+        """Take the first event, whose parser has raised this, away; raise it, if it is an error."""
+        event = self.events.popleft()
+        if isinstance(error, SkipEvent):
+            return Nothing.NOTHING
+        attach_event(error, event)
+        raise error
+
+
+class EventParsing(Parsing[ParsedEvent[_T]]):
+    """Makes events of events, their data parsed by ``parse``; otherwise as `Parsing`."""
+
+    def __init__(
+        self,
+        reader: EventReader,
+        parse: Callable[[str, bytes], _T],
+        until: Until,
+        is_last: Callable[[ParsedEvent[_T]], bool] | None,
+    ) -> None:
+        has_end = until is not None or is_last is not None
+        super().__init__(reader, until, is_last, reader.decoder if has_end else None)
+        self._parse = parse
+
+    def take(self) -> ParsedEvent[_T] | Nothing:
+        type_, data, last_event_id, retry = self.events[0]
+        if self._ends and self._is_end(data):
+            return Nothing.NOTHING
+        try:
+            value = self._parse(type_, data)
+        except Exception as error:
+            return self._not_taken(error)
+        self.events.popleft()
+        event = ParsedEvent(type_, value, last_event_id, retry)
+        if self._is_last is not None and self._is_last(event):
+            self._reader.end()
+        return event
+
+
+class ParsedItems(Items[_T]):
+    """Iterator over what a `Parsing` makes, sync."""
+
+    def __init__(self, reader: Reader, parsing: Parsing[_T]) -> None:
+        super().__init__(reader)
+        self._parsing = parsing
+
+    def __next__(self) -> _T:
+        parsing = self._parsing
+        while True:
+            if not parsing.events:
+                run(self._reader.fill(False))
+                if not parsing.events:
+                    parsing.check()
+                    raise StopIteration
+            item = parsing.take()
+            if item is not Nothing.NOTHING:
+                return item
+
+
+class AsyncParsedItems(AsyncItems[_T]):
+    """Iterator over what a `Parsing` makes, asynchronous."""
+
+    def __init__(self, reader: Reader, parsing: Parsing[_T]) -> None:
+        super().__init__(reader)
+        self._parsing = parsing
+
+    async def __anext__(self) -> _T:
+        parsing = self._parsing
+        while True:
+            if not parsing.events:
+                await self._reader.fill(True)
+                if not parsing.events:
+                    parsing.check()
+                    raise StopAsyncIteration
+            item = parsing.take()
+            if item is not Nothing.NOTHING:
+                return item

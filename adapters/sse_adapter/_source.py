@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
 
 from sse_proto import Ending, SSEDecoder, why_no_event_stream
 
 from ._body import Body
-from ._json import AsyncJsonItems, JsonItems, data_of
-from ._reading import AsyncItems, AsyncItemsToTheEnd, Items, ItemsToTheEnd, Reader
+from ._json import DONE, JsonParsing, json_of
+from ._reading import (
+    AsyncEventItems,
+    AsyncEventsToTheEnd,
+    AsyncParsedItems,
+    EventItems,
+    EventParsing,
+    EventReader,
+    EventsToTheEnd,
+    ParsedItems,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sse_proto import ServerSentEvent
+    from sse_proto import ParsedEvent, ServerSentEvent
+
+    from ._reading import AsyncItems, Items
 
 __all__ = ["EventSource"]
 
 _R = TypeVar("_R")
+_T = TypeVar("_T")
 
 
 class EventSource(Generic[_R]):
@@ -72,7 +84,7 @@ class EventSource(Generic[_R]):
             self._response = response
             new_body = partial(self._new_body, response)
         self._decoder = SSEDecoder(on_comment=on_comment) if decoder is None else decoder
-        self._reader = Reader(
+        self._reader = EventReader(
             new_body, self._decoder, why_no_event_stream, event_timeout=event_timeout
         )
 
@@ -116,8 +128,8 @@ class EventSource(Generic[_R]):
             IncompleteStream: The body has ended before the last event, or inside one.
         """
         if until is None and is_last is None:
-            return Items(self._reader)
-        return ItemsToTheEnd(self._reader, self._decoder, Ending(until, is_last))
+            return EventItems(self._reader)
+        return EventsToTheEnd(self._reader, Ending(until, is_last))
 
     def aiter_sse(
         self,
@@ -127,8 +139,8 @@ class EventSource(Generic[_R]):
     ) -> AsyncItems[ServerSentEvent]:
         """Return an asynchronous iterator over the events, as `iter_sse`, with ``aclose()``."""
         if until is None and is_last is None:
-            return AsyncItems(self._reader)
-        return AsyncItemsToTheEnd(self._reader, self._decoder, Ending(until, is_last))
+            return AsyncEventItems(self._reader)
+        return AsyncEventsToTheEnd(self._reader, Ending(until, is_last))
 
     def __iter__(self) -> Items[ServerSentEvent]:
         return self.iter_sse()
@@ -136,19 +148,109 @@ class EventSource(Generic[_R]):
     def __aiter__(self) -> AsyncItems[ServerSentEvent]:
         return self.aiter_sse()
 
-    def iter_json(self) -> JsonItems:
-        """Return an iterator of each event's data, parsed as JSON, until data is ``[DONE]``.
+    @overload
+    def iter_json(
+        self,
+        *,
+        until: str | Collection[str] | None = DONE,
+        is_last: Callable[[Any], bool] | None = None,
+    ) -> Items[Any]: ...
+    @overload
+    def iter_json(
+        self,
+        loads: Callable[[bytes], _T],
+        *,
+        until: str | Collection[str] | None = DONE,
+        is_last: Callable[[_T], bool] | None = None,
+    ) -> Items[_T]: ...
+    def iter_json(
+        self,
+        loads: Callable[[bytes], Any] | None = None,
+        *,
+        until: str | Collection[str] | None = DONE,
+        is_last: Callable[[Any], bool] | None = None,
+    ) -> Items[Any]:
+        """Return an iterator of each event's data, parsed as JSON. Empty data are passed over.
 
-        Events with empty data are passed over.
+        Args:
+            loads: Called with the data as they were sent, in bytes: ``orjson.loads``,
+                ``msgspec.json.Decoder(X).decode``, ``TypeAdapter(X).validate_json``. An event for
+                which it raises `SkipEvent` is left out. Default: `json.loads`.
+            until: As for `iter_sse`. If it is not given, ``[DONE]`` ends the stream, also with
+                whitespace around it, and so does the end of the body.
+            is_last: As for `iter_sse`, but called with the item that ``loads`` has made.
 
-        Iterating raises:
-            json.JSONDecodeError: Data is not JSON; the message shows its start. May go on.
+        Iterating raises what ``loads`` does, for one item; you may go on with the next. Of an
+        `Exception` `failed_event` tells the event. By default that is:
+            json.JSONDecodeError: Data is not JSON; the message shows its start.
+
+        With ``until`` given, or ``is_last``, iterating also raises `IncompleteStream`, as
+        `iter_sse`.
         """
-        return JsonItems(self._reader, data_of)
+        return ParsedItems(
+            self._reader,
+            JsonParsing(self._reader, loads or json_of, until, is_last, self._decoder),
+        )
 
-    def aiter_json(self) -> AsyncJsonItems:
+    @overload
+    def aiter_json(
+        self,
+        *,
+        until: str | Collection[str] | None = DONE,
+        is_last: Callable[[Any], bool] | None = None,
+    ) -> AsyncItems[Any]: ...
+    @overload
+    def aiter_json(
+        self,
+        loads: Callable[[bytes], _T],
+        *,
+        until: str | Collection[str] | None = DONE,
+        is_last: Callable[[_T], bool] | None = None,
+    ) -> AsyncItems[_T]: ...
+    def aiter_json(
+        self,
+        loads: Callable[[bytes], Any] | None = None,
+        *,
+        until: str | Collection[str] | None = DONE,
+        is_last: Callable[[Any], bool] | None = None,
+    ) -> AsyncItems[Any]:
         """Return an asynchronous iterator of each event's data, as `iter_json`."""
-        return AsyncJsonItems(self._reader, data_of)
+        return AsyncParsedItems(
+            self._reader,
+            JsonParsing(self._reader, loads or json_of, until, is_last, self._decoder),
+        )
+
+    def iter_parsed(
+        self,
+        parse: Callable[[str, bytes], _T],
+        *,
+        until: str | Collection[str] | None = None,
+        is_last: Callable[[ParsedEvent[_T]], bool] | None = None,
+    ) -> Items[ParsedEvent[_T]]:
+        """Return an iterator over the events, the data of each parsed from its bytes.
+
+        Args:
+            parse: Called with the event type and the data of each event, when its turn has come;
+                `by_event` makes one of several that take the data alone. An event for which it
+                raises `SkipEvent` is left out.
+            until: As for `iter_sse`. That event is not parsed.
+            is_last: As for `iter_sse`, but called with the parsed event.
+
+        Iterating raises what ``parse`` does, for one event; you may go on with the next. Of an
+        `Exception` `failed_event` tells the event. Anything else, as `KeyboardInterrupt`, costs no
+        event: the next call parses that one again. Otherwise as `iter_sse`.
+        """
+        return ParsedItems(self._reader, EventParsing(self._reader, parse, until, is_last))
+
+    def aiter_parsed(
+        self,
+        parse: Callable[[str, bytes], _T],
+        *,
+        until: str | Collection[str] | None = None,
+        is_last: Callable[[ParsedEvent[_T]], bool] | None = None,
+    ) -> AsyncItems[ParsedEvent[_T]]:
+        """Return an asynchronous iterator over the events, parsed, as `iter_parsed`."""
+        return AsyncParsedItems(self._reader, EventParsing(self._reader, parse, until, is_last))
 
     def close(self) -> None:
         """Close the connection of a sync stream. May be called again."""

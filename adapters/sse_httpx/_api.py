@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import sse_adapter
 from sse_adapter import async_json_items, json_items, split_options
@@ -14,15 +14,17 @@ from ._request import aopen_response, open_response
 from ._source import EventSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from typing_extensions import Unpack
 
-    from sse_adapter import AsyncJsonItems, JsonItems
+    from sse_adapter import AsyncItems, Items
 
     from ._options import AsyncClient, Client, ConnectOptions, R, Response, URLTypes
 
 __all__ = ["aconnect_sse", "aiter_json", "connect_sse", "iter_json"]
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -70,7 +72,11 @@ async def aconnect_sse(
         yield source
 
 
-def iter_json(response: Response) -> JsonItems:
+@overload
+def iter_json(response: Response) -> Items[Any]: ...
+@overload
+def iter_json(response: Response, loads: Callable[[bytes], T]) -> Items[T]: ...
+def iter_json(response: Response, loads: Callable[[bytes], Any] | None = None) -> Items[Any]:
     """Return an iterator over the JSON in a response, each item as soon as it has arrived.
 
     Args:
@@ -80,15 +86,23 @@ def iter_json(response: Response) -> JsonItems:
             ``application/json-seq`` each text of the sequence (RFC 7464); NDJSON (other
             ``application/*`` types with ``json``, and ``text/plain``) each line that is not
             blank.
+        loads: As for `EventSource.iter_json`; called with each of these texts, as bytes. Of what it
+            raises `failed_event` tells the text, as the data of an event.
 
     Iterating ends at ``[DONE]``, or with the body. It raises what iterating an `EventSource` does;
     also:
         json.JSONDecodeError: Something is not JSON; the message shows its start. You may go on.
         SSEError: The status is not 2xx, or the content type none of these.
     """
-    return json_items(SyncBody(response))
+    body = SyncBody(response)
+    return json_items(body) if loads is None else json_items(body, loads)
 
 
-def aiter_json(response: Response) -> AsyncJsonItems:
+@overload
+def aiter_json(response: Response) -> AsyncItems[Any]: ...
+@overload
+def aiter_json(response: Response, loads: Callable[[bytes], T]) -> AsyncItems[T]: ...
+def aiter_json(response: Response, loads: Callable[[bytes], Any] | None = None) -> AsyncItems[Any]:
     """Return an asynchronous iterator over the JSON in a response, as `iter_json`."""
-    return async_json_items(AsyncBody(response))
+    body = AsyncBody(response)
+    return async_json_items(body) if loads is None else async_json_items(body, loads)

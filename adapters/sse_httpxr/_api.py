@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import sse_adapter
 from sse_adapter import async_json_items, json_items, split_options
@@ -14,16 +14,18 @@ from ._options import RequestOptions
 from ._source import EventSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     import httpxr
     from typing_extensions import Unpack
 
-    from sse_adapter import AsyncJsonItems, JsonItems
+    from sse_adapter import AsyncItems, Items
 
     from ._options import ConnectOptions, URLTypes
 
 __all__ = ["aconnect_sse", "aiter_json", "connect_sse", "iter_json"]
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -79,7 +81,11 @@ async def aconnect_sse(
         yield source
 
 
-def iter_json(response: httpxr.Response) -> JsonItems:
+@overload
+def iter_json(response: httpxr.Response) -> Items[Any]: ...
+@overload
+def iter_json(response: httpxr.Response, loads: Callable[[bytes], T]) -> Items[T]: ...
+def iter_json(response: httpxr.Response, loads: Callable[[bytes], Any] | None = None) -> Items[Any]:
     """Return an iterator over the JSON objects in a response, each as soon as it has arrived.
 
     Args:
@@ -89,15 +95,25 @@ def iter_json(response: httpxr.Response) -> JsonItems:
             ``application/json-seq`` each text of the sequence (RFC 7464); NDJSON (other
             ``application/*`` types with ``json``, and ``text/plain``) each line that is not
             blank.
+        loads: As for `EventSource.iter_json`; called with each of these texts, as bytes. Of what it
+            raises `failed_event` tells the text, as the data of an event.
 
     Iterating ends at ``[DONE]``, or with the body. It raises what iterating an `EventSource` does;
     also:
         json.JSONDecodeError: Something is not JSON; the message shows its start. May go on.
         SSEError: The status is not a success, or the content type none of these.
     """
-    return json_items(SyncBody(response))
+    body = SyncBody(response)
+    return json_items(body) if loads is None else json_items(body, loads)
 
 
-def aiter_json(response: httpxr.Response) -> AsyncJsonItems:
+@overload
+def aiter_json(response: httpxr.Response) -> AsyncItems[Any]: ...
+@overload
+def aiter_json(response: httpxr.Response, loads: Callable[[bytes], T]) -> AsyncItems[T]: ...
+def aiter_json(
+    response: httpxr.Response, loads: Callable[[bytes], Any] | None = None
+) -> AsyncItems[Any]:
     """Return an asynchronous iterator over the JSON objects in a response, as `iter_json`."""
-    return async_json_items(AsyncBody(response))
+    body = AsyncBody(response)
+    return async_json_items(body) if loads is None else async_json_items(body, loads)

@@ -70,7 +70,7 @@ def test_texts(case: tuple[type[TextDecoder], str, list[str]], size: int) -> Non
         for at in range(0, len(encoded), size)
         for text in decoder.feed(encoded[at : at + size])
     ]
-    assert texts + decoder.close() == expected
+    assert texts + decoder.close() == [text.encode() for text in expected]
 
 
 def test_a_text_without_end_is_refused() -> None:
