@@ -12,7 +12,7 @@ cc=${CC:-gcc}
 root=$(cd "$(dirname "$0")/.." && pwd)
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-cp -r "$root/sse_proto" "$root/tests" "$root/tools" "$root/pyproject.toml" "$copy"
+cp -r "$root/sse_proto" "$root/tests" "$root/pyproject.toml" "$copy"
 rm -f "$copy"/sse_proto/*.so
 cd "$copy"
 

@@ -223,7 +223,7 @@ def test_is_last_is_handed_out(way: Way, name: str) -> None:
     parse: Any = int if name == "iter_json" else lambda _, data: int(data)
 
     def is_last(item: Any) -> bool:
-        return getattr(item, "data", item) == 2
+        return bool(getattr(item, "data", item) == 2)
 
     body = b"data: 1\n\ndata: 2\n\ndata: 3\n\n"
     assert len(rest(way.begin(way.source(body), name, parse, is_last=is_last))) == 2

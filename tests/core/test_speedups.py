@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 import sse_proto
 from sse_proto import EventTooLarge, RawEvent, ServerSentEvent
 from tests.fuzz.twins import Case, check, check_reference, check_twins, implementation
-from tools.docstrings import HEADER, header
+from tests.support.c_docstrings import HEADER, header
 
 if TYPE_CHECKING:
     from sse_proto import SSEDecoder
@@ -158,7 +158,7 @@ def test_public_names_and_their_docstrings_are_the_same(c_class: type[SSEDecoder
 
 @pytest.mark.skipif(not HEADER.exists(), reason="beside an installed package there is no C code")
 def test_docstrings_of_c_are_those_of_python() -> None:
-    assert HEADER.read_text("utf-8") == header(), "outdated: run python -m tools.docstrings"
+    assert HEADER.read_text("utf-8") == header(), "run python -m tests.support.c_docstrings"
 
 
 def _outcome(function: Callable[..., object], *args: object, **kwargs: object) -> object:

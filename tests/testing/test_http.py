@@ -57,11 +57,15 @@ def test_a_chunked_request(sse_server: EventServer) -> None:
 def test_misuse_is_told() -> None:
     seen: list[str] = []
 
+    def start_twice(exchange: Exchange) -> None:
+        exchange.start(framing=5)
+        exchange.start()
+
     def misuses(exchange: Exchange) -> None:
         for misuse in (
             lambda: exchange.send(b"x"),
             exchange.end,
-            lambda: (exchange.start(framing=5), exchange.start()),
+            lambda: start_twice(exchange),
             lambda: exchange.send(b"123456"),
             exchange.end,
         ):

@@ -1,6 +1,6 @@
 """What `help()` shows of the decoder in C: the docstrings of the one in Python, as a header.
 
-``python -m tools.docstrings`` writes ``sse_proto/_docstrings.h``; a test tells when it is outdated.
+``python -m tests.support.c_docstrings`` writes ``sse_proto/_docstrings.h``; a test tells when it is outdated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CLASS: Final = sse_proto._decoder.SSEDecoder
 def header() -> str:
     """Return the text of the header: a macro for the class, and for each of its public names."""
     lines = [
-        "/* Made of _decoder.py by `python -m tools.docstrings`: do not edit. */",
+        "/* Made of _decoder.py by `python -m tests.support.c_docstrings`: do not edit. */",
         *_macro("DECODER_DOC", _signed(_CLASS.__name__, inspect.signature(_CLASS), _CLASS)),
     ]
     for name, member in vars(_CLASS).items():
