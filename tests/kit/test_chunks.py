@@ -49,6 +49,11 @@ class Broken(Body[None]):
         self.closed += 1
 
 
+def times_closed(body: Broken) -> int:
+    """What a type checker must not take for constant."""
+    return body.closed
+
+
 def test_an_error_is_told_by_the_next_read_if_closing_was_cancelled() -> None:
     body = Broken()
     chunks = Chunks(body)
@@ -60,12 +65,12 @@ def test_an_error_is_told_by_the_next_read_if_closing_was_cancelled() -> None:
     reading.send(None)  # closes
     with pytest.raises(asyncio.CancelledError):
         reading.throw(asyncio.CancelledError())
-    assert not body.closed
+    assert times_closed(body) == 0
 
     reading = chunks.read(None, float)
     reading.send(None)
     with pytest.raises(CodingError, match="ends within its content coding"):
         reading.send(None)
-    assert body.closed == 1
+    assert times_closed(body) == 1
     with pytest.raises(SSEError, match="closed before its end"):
         chunks.read(None, float).send(None)

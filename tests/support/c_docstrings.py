@@ -1,6 +1,7 @@
 """What `help()` shows of the decoder in C: the docstrings of the one in Python, as a header.
 
-``python -m tests.support.c_docstrings`` writes ``sse_proto/_docstrings.h``; a test tells when it is outdated.
+``python -m tests.support.c_docstrings`` writes ``sse_proto/_docstrings.h``; a test tells when it
+is outdated.
 """
 
 from __future__ import annotations
