@@ -33,6 +33,7 @@ class _HttpxBody(Body[R]):
         timeout = _extensions_of_request(response).get("timeout", {})
         super().__init__(response, idle_timeout=timeout.get("read"))
         self._source: Source | None = None  # of its bytes, if it is known
+        self._counting: Any = response  # for its ``num_bytes_downloaded``
         self._has_begun = False
         self._is_over = False
         # httpx's generators are over after an error or a cancelled read, which looks like an end.
@@ -113,15 +114,11 @@ class _HttpxBody(Body[R]):
             return TimeoutError()
         return error
 
-    def _check_unbroken(self) -> None:
-        if self._is_broken:
-            raise self._library.ReadError(
-                "the last read was cancelled", request=_request_of(self.response)
-            )
-
-    async def keep(self, content: bytes) -> None:
-        response: Any = self.response
-        response._content = content  # where `read` puts it
+    def _broken(self) -> Exception:
+        error: Exception = self._library.ReadError(
+            "the last read was cancelled", request=_request_of(self.response)
+        )
+        return error
 
     def _is_unmended_http2(self) -> bool:
         """Whether this is a stream that is left before its end, and the client will not say so."""
@@ -164,10 +161,12 @@ class SyncBody(_HttpxBody[R]):
             self._chunks = self._generate(seconds)
         if self._is_over:
             return None
-        self._check_unbroken()
+        if self._is_broken:
+            raise self._broken()
         try:
             if self._source is not None:
-                chunk = await self._source.read(seconds)
+                chunk = self._source.read(seconds)
+                self._counting._num_bytes_downloaded += len(chunk or b"")
             else:
                 assert self._chunks is not None  # one of the two is there
                 chunk = next(self._chunks, None)
@@ -219,10 +218,12 @@ class AsyncBody(_HttpxBody[R]):
             self._chunks = self._generate(seconds)
         if self._is_over:
             return None
-        self._check_unbroken()
+        if self._is_broken:
+            raise self._broken()
         try:
             if self._source is not None:
-                chunk = await self._source.read(seconds)
+                chunk = await self._source.aread(seconds)
+                self._counting._num_bytes_downloaded += len(chunk or b"")
             else:
                 assert self._chunks is not None  # one of the two is there
                 chunk = await self._chunks.__anext__()

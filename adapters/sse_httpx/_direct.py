@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import h11
 
+from sse_adapter import run
+
 from ._http2 import Http2Connection, mend
 
 if TYPE_CHECKING:
@@ -27,15 +29,17 @@ _LIBRARIES: Final = frozenset(("httpx", "httpx2", "httpcore", "httpcore2"))
 class Http1Source:
     """A body over HTTP/1.1."""
 
-    def __init__(self, connection: Any, is_async: bool) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection: Final = connection
-        self._is_async: Final = is_async
 
-    async def read(self, seconds: float | None) -> bytes | None:
-        """Return the next bytes; ``None`` at the end. Cancelled, it has taken nothing."""
+    def read(self, seconds: float | None) -> bytes | None:
+        """Return the next bytes of a sync connection; ``None`` at the end."""
         event = self._connection._receive_event(timeout=seconds)
-        if self._is_async:
-            event = await event
+        return bytes(event.data) if isinstance(event, h11.Data) else None
+
+    async def aread(self, seconds: float | None) -> bytes | None:
+        """Return the next bytes of an asynchronous one. Cancelled, it has taken nothing."""
+        event = await self._connection._receive_event(timeout=seconds)
         return bytes(event.data) if isinstance(event, h11.Data) else None
 
 
@@ -46,8 +50,12 @@ class Http2Source:
         self._connection: Final = connection
         self._stream_id: Final = stream_id
 
-    async def read(self, seconds: float | None) -> bytes | None:
-        """Return the next bytes; ``None`` at the end. Cancelled, it has taken nothing."""
+    def read(self, seconds: float | None) -> bytes | None:
+        """Return the next bytes of a sync connection; ``None`` at the end."""
+        return run(self._connection.read(self._stream_id, seconds))
+
+    async def aread(self, seconds: float | None) -> bytes | None:
+        """Return the next bytes of an asynchronous one. Cancelled, it has taken nothing."""
         return await self._connection.read(self._stream_id, seconds)
 
     async def interrupt(self) -> None:
@@ -76,7 +84,7 @@ def source_of(response: Any, is_async: bool) -> Source | None:
         or not _is_plain(response.stream)
     ):
         return None
-    return Http1Source(connection, is_async)
+    return Http1Source(connection)
 
 
 def http2_stream_of(response: Any) -> Http2Source | None:

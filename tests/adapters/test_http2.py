@@ -792,7 +792,10 @@ async def test_what_was_left_before_the_connection_was_mended_is_reset(
 async def test_a_stream_that_is_reset_before_its_head_is_an_error_of_the_client(
     driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
 ) -> None:
-    with serve(lambda stream: stream.reset(ErrorCodes.REFUSED_STREAM)) as server:
+    def refuse(stream: Stream) -> None:
+        stream.reset(ErrorCodes.REFUSED_STREAM)
+
+    with serve(refuse) as server:
         async with client_of(driver, http2_tls) as client:
             with pytest.raises(driver.error("RemoteProtocolError")):
                 await opened(driver, client, server.url())

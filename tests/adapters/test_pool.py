@@ -242,3 +242,14 @@ async def test_through_a_forward_proxy_the_idle_timeout_holds(
             with pytest.raises(driver.error("ReadTimeout"), match=r"0\.3"):
                 await stream.next()
     assert len(proxy.targets) == 2
+
+
+@driven
+async def test_the_response_knows_how_much_has_come(driver: Driver, server: RawServer) -> None:
+    server.route("/", sends("1", "22"))
+    async with driver.open("GET", server.url()) as stream:
+        assert stream.response.num_bytes_downloaded == 0
+        assert len(await stream.rest()) == 2
+        assert stream.response.num_bytes_downloaded == len(b"data: 1\n\ndata: 22\n\n")
+        assert stream.response.is_stream_consumed
+        assert stream.response.is_closed
