@@ -1,4 +1,4 @@
-"""Typed payloads: `feed_parsed` against `feed` and a loop. ``python -m benchmarks.bench_typed``.
+"""Typed payloads, of decoders and adapters. ``python -m benchmarks.bench_typed``.
 
 The same chunks, parser and values; only the way from the wire to them differs. All values are
 compared before. Interleaved rounds, best of each; no time is ever asserted.
@@ -10,15 +10,19 @@ import argparse
 import gc
 import json
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 from types import GenericAlias
 from typing import Any, Final, TypeAlias
 
 import sse_proto._decoder
+from sse_httpx import EventSource, connect_sse
 from sse_proto import by_event
 
 from .bench_decoder import environment
@@ -102,7 +106,91 @@ def _ratios(rounds: int) -> list[Ratio]:
         against, ours = _measure(decoder_class, shape, _feed, _parsed(by_event({}, len)), rounds)
         title = "chat, a parser that does nothing"
         ratios.append(Ratio(name, title, "feed", "1/1.3 = 0.77" if is_c else "", ours, against))
+    ratios.append(_iter_json(orjson.loads, shapes[0][1], rounds))
+    ratios.append(_end_to_end(msgspec.json.Decoder(chunk).decode, openai(), rounds))
     return ratios
+
+
+# The adapters.
+
+
+def _iter_json(loads: Callable[[Any], Any], shape: Shape, rounds: int) -> Ratio:
+    """Compare ``iter_json(orjson.loads)`` with ``iter_json()``, over an iterator of chunks."""
+    httpx: Any = import_module("httpx")
+    chunks = shape.chunks(_READ)
+    headers = {"Content-Type": "text/event-stream"}
+    times: tuple[list[int], list[int]] = [], []
+    for _ in range(rounds):
+        for arguments, its_times in zip(((), (loads,)), times, strict=True):
+            response = httpx.Response(200, headers=headers, content=iter(chunks))
+            items: Any = EventSource(response).iter_json(*arguments)
+            start = time.perf_counter_ns()
+            count = sum(1 for _ in items)
+            its_times.append(time.perf_counter_ns() - start)
+            assert count == len(shape.events)
+    against, ours = (min(its_times) / len(shape.events) for its_times in times)
+    title = "chat, iter_json(orjson.loads)"
+    return Ratio("sse_httpx", title, "iter_json()", "5.0", ours, against)
+
+
+def _end_to_end(loads: Callable[[Any], Any], shape: Shape, rounds: int) -> Ratio:
+    """Compare the CPU time of typed chunks with OpenAI's SDK, from one local server.
+
+    That of the calling thread: the server has another one.
+    """
+    httpx2: Any = import_module("httpx2")
+    sdk: Any = import_module("openai")
+    events = len(shape.events) - 1  # without [DONE]
+    times: tuple[list[int], list[int]] = [], []
+    with _serve(shape.chunks(_READ)) as url, httpx2.Client() as client:
+        with sdk.OpenAI(api_key="none", base_url=url) as api:
+
+            def theirs() -> int:
+                stream = api.chat.completions.create(model="m", messages=[], stream=True)
+                return sum(1 for _ in stream)
+
+            def ours() -> int:
+                with connect_sse(client, "POST", f"{url}/chat/completions", json={}) as source:
+                    return sum(1 for _ in source.iter_json(loads))
+
+            for _ in range(max(5, rounds // 6)):
+                for chain, its_times in zip((theirs, ours), times, strict=True):
+                    start = time.thread_time_ns()
+                    count = chain()
+                    its_times.append(time.thread_time_ns() - start)
+                    assert count == events
+    against, own = (min(its_times) / events for its_times in times)
+    title = "chat, Struct, end to end (CPU)"
+    return Ratio("httpx2", title, "OpenAI's SDK", "30", own, against)
+
+
+@contextmanager
+def _serve(chunks: Sequence[bytes]) -> Generator[str, None, None]:
+    """Answer each POST with these chunks, from a thread."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Length", str(sum(map(len, chunks))))
+            self.end_headers()
+            for chunk in chunks:
+                self.wfile.write(chunk)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: ARG002  # it is not wanted
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def _twins() -> list[tuple[str, Any]]:

@@ -117,7 +117,7 @@ def test_parsed_events_have_all_fields(way: Way) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-@pytest.mark.parametrize("kinds", itertools.permutations(["text", "json", "parsed"]))
+@pytest.mark.parametrize("kinds", [*itertools.permutations(["text", "json", "parsed"])])
 def test_the_position_is_the_response_s(way: Way, size: int, kinds: tuple[str, ...]) -> None:
     body = b"".join(EVENTS)
     source = way.source(*(body[at : at + size] for at in range(0, len(body), size)))
