@@ -121,6 +121,13 @@ def _chunk_of(number: int, line: str) -> tuple[int, float, bytes]:
         }:
             with suppress(ValueError):
                 return connection, seconds, b64decode(text, validate=True)
+        # How a connection began and ended, as sse_testing.CassetteWriter writes it.
+        case {
+            "connection": int(connection),
+            "time": int() | float() as seconds,
+            **rest,
+        } if rest.keys() & {"response", "end"}:
+            return connection, seconds, b""
         case _:
             pass
     raise RecordingError(f"line {number} is not a chunk of a recording: {line!r:.100}")
