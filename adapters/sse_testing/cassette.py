@@ -1,21 +1,24 @@
 """Cassettes: what a server sent, with its times, in a file of JSON lines.
 
-``sse-tail --record FILE`` writes one. The first line is a header, each further one an event:
+``sse-tail --record FILE`` writes one, and so does `CassetteWriter`, which keeps more. The first
+line is a header, each further one an event:
 
 | line | what it says |
 | --- | --- |
-| ``{"format": "sse-cassette", "version": 1}`` | that this is a cassette |
-| ``{"at": 0.0, "request": {...}, "response": {...}}`` | a connection was opened |
-| ``{"at": 0.1, "text": "data: x\\n\\n"}`` | a chunk arrived, which is valid UTF-8 |
-| ``{"at": 0.1, "base64": "/w=="}`` | a chunk arrived, which is not |
-| ``{"at": 0.2, "end": null}`` | the body ended properly |
-| ``{"at": 0.2, "end": "ReadError: ..."}`` | the connection broke, or failed |
+| ``{"format": "sse-recording", "version": 1}`` | that this is a cassette; it may have a ``url`` |
+| ``{"connection": 1, "time": 0, "request": {...}, "response": {...}}`` | it was opened |
+| ``{"connection": 1, "time": 0.1, "text": "data: x\n\n"}`` | a chunk arrived, valid UTF-8 |
+| ``{"connection": 1, "time": 0.1, "base64": "/w=="}`` | a chunk arrived, which is not |
+| ``{"connection": 1, "time": 0.2, "end": null}`` | the body ended properly |
+| ``{"connection": 1, "time": 0.2, "end": "ReadError: ..."}`` | it broke, or failed |
 
-``at`` is the time in seconds since the recording began, never less than on the line before. A
-request has ``method``, ``url`` and ``headers``, a response ``status`` and ``headers``; headers are
-lists of pairs. Chunks are the bytes that the decoder gets: without transfer coding and content
-coding, cut as they arrived. A connection ends with its ``end`` line, the next connection, or the
-end of the file (if the recording was broken off; it counts as broken then).
+``connection`` counts from 1, and ``time`` is in seconds since the recording began; neither is ever
+less than on the line before. A request has ``method``, ``url`` and ``headers``, a response
+``status`` and ``headers``; headers are lists of pairs. Chunks are the bytes that the decoder gets:
+without transfer coding and content coding, cut as they arrived.
+
+``sse-tail`` writes chunks alone. A connection without its opening counts as a GET that was answered
+with an event stream, and ended. One with an opening and without its end counts as broken.
 
 Values of headers that are secrets, and secrets in URLs, are written as ``REDACTED``.
 """
@@ -56,7 +59,7 @@ SECRET_HEADERS: Final = frozenset(
 )
 """Names of headers, in lower case, whose values are not written."""
 
-_FORMAT: Final = "sse-cassette"
+_FORMAT: Final = "sse-recording"
 _VERSION: Final = 1
 _SECRET_PARAMETER: Final = re.compile(
     r"([?&](?:[^=&#]*[-_])?(?:key|token|secret|password|signature|sig)=)[^&#]*", re.IGNORECASE
@@ -86,7 +89,7 @@ class Recording:
     """One connection."""
 
     at: float
-    """Seconds since the recording began, when the response's head was there."""
+    """Seconds since the recording began, when it was opened, or else its first chunk came."""
     method: str
     url: str
     request_headers: tuple[tuple[str, str], ...]
@@ -143,6 +146,7 @@ class CassetteWriter:
         self._secret_headers: Final = secret_headers
         self._clock: Final = clock
         self._began: Final = clock()
+        self._number = 0
         self._write({"format": _FORMAT, "version": _VERSION})
 
     def connection(
@@ -155,10 +159,11 @@ class CassetteWriter:
         headers: Iterable[tuple[str, str]],
     ) -> None:
         """A connection was opened: write its request and the head of its response."""
+        self._number += 1
         redacted_url = _SECRET_PARAMETER.sub(rf"\1{REDACTED}", _USER.sub(rf"\1{REDACTED}@", url))
         self._write(
             {
-                "at": self._now(),
+                **self._stamp(),
                 "request": {
                     "method": method,
                     "url": redacted_url,
@@ -170,7 +175,7 @@ class CassetteWriter:
 
     def chunk(self, data: bytes) -> None:
         """A chunk arrived."""
-        line: dict[str, object] = {"at": self._now()}
+        line = self._stamp()
         try:
             line["text"] = data.decode("utf-8")
         except UnicodeDecodeError:
@@ -180,7 +185,7 @@ class CassetteWriter:
     def end(self, error: BaseException | None = None) -> None:
         """The body ended, or the connection broke with this error."""
         told = None if error is None else f"{type(error).__name__}: {error}"
-        self._write({"at": self._now(), "end": told})
+        self._write({**self._stamp(), "end": told})
 
     def _redacted(self, headers: Iterable[tuple[str, str]]) -> list[list[str]]:
         return [
@@ -188,8 +193,8 @@ class CassetteWriter:
             for name, value in headers
         ]
 
-    def _now(self) -> float:
-        return round(self._clock() - self._began, 6)
+    def _stamp(self) -> dict[str, object]:
+        return {"connection": self._number, "time": round(self._clock() - self._began, 6)}
 
     def _write(self, line: dict[str, object]) -> None:
         self._file.write(json.dumps(line) + "\n")
@@ -200,40 +205,26 @@ class CassetteWriter:
 
 
 def _recordings(lines: Iterable[str]) -> list[Recording]:
-    found: list[_Open] = []
-    is_open = False
-    header, *rest = [(number, line) for number, line in enumerate(lines, start=1) if line] or [
-        (1, "null")
-    ]
-    told = _object(*header)
-    if told.get("format") != _FORMAT:
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line]
+    header = _object(*numbered[0]) if numbered else {}
+    if header.get("format") != _FORMAT:
         raise CassetteError("line 1: this is no cassette")
-    if told.get("version") != _VERSION:
-        raise CassetteError(f"line 1: version {told.get('version')!r}, not {_VERSION}")
-    last = 0.0
-    for number, line in rest:
+    if header.get("version") != _VERSION:
+        raise CassetteError(f"line 1: version {header.get('version')!r}, not {_VERSION}")
+    url = str(header.get("url", ""))
+    found: list[_Open] = []
+    last = 0, 0.0
+    for number, line in numbered[1:]:
         told = _object(number, line)
         try:
-            at = float(told["at"])
-            if at < last:
-                raise ValueError(f"the time goes back from {last} to {at}")
-            last = at
-            if "response" in told:
-                found.append(_Open(at, told["request"], told["response"], []))
-                is_open = True
-            elif not is_open:
-                raise ValueError("no connection is open")
-            elif "end" in told:
-                found[-1].error = told["end"]
-                is_open = False
-            else:
-                data = (
-                    told["text"].encode("utf-8")
-                    if "text" in told
-                    else base64.b64decode(told["base64"], validate=True)
-                )
-                found[-1].chunks.append(Chunk(at, data))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            stamp = int(told["connection"]), float(told["time"])
+            if stamp[0] < last[0] or stamp[1] < last[1]:
+                raise ValueError(f"{stamp} comes after {last}")
+            if stamp[0] > last[0]:
+                found.append(_Open(stamp[1], told, url))
+            last = stamp
+            found[-1].take(stamp[1], told)
+        except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise CassetteError(f"line {number}: {error!r}") from error
     return [each.recording() for each in found]
 
@@ -248,27 +239,52 @@ def _object(number: int, line: str) -> dict[str, Any]:
     return cast("dict[str, Any]", told)
 
 
-@dataclass
 class _Open:
     """A connection, as far as it has been read."""
 
-    at: float
-    request: dict[str, Any]
-    response: dict[str, Any]
-    chunks: list[Chunk]
-    error: str | None = "the recording was broken off"
+    def __init__(self, at: float, first: dict[str, Any], url: str) -> None:
+        self._at: Final = at
+        self._chunks: Final[list[Chunk]] = []
+        self._has_ended = False
+        # As sse-tail leaves it out.
+        request: dict[str, Any] = {"method": "GET", "url": url, "headers": []}
+        response: dict[str, Any] = {
+            "status": 200,
+            "headers": [("content-type", "text/event-stream")],
+        }
+        self._error: str | None = None
+        if "response" in first:
+            request, response = first["request"], first["response"]
+            self._error = "the recording was broken off"
+        self._method, self._url = str(request["method"]), str(request["url"])
+        self._request_headers: Final = _pairs(request["headers"])
+        self._status, self._headers = int(response["status"]), _pairs(response["headers"])
 
-    def __post_init__(self) -> None:
-        self.recording()  # so that what is missing shows with its line
+    def take(self, at: float, told: dict[str, Any]) -> None:
+        """Take one line."""
+        if self._has_ended:
+            raise ValueError("the connection has ended")
+        if "response" in told:
+            return
+        if "end" in told:
+            self._error, self._has_ended = told["end"], True
+        elif "text" in told:
+            self._chunks.append(Chunk(at, told["text"].encode("utf-8")))
+        else:
+            self._chunks.append(Chunk(at, base64.b64decode(told["base64"], validate=True)))
 
     def recording(self) -> Recording:
         return Recording(
-            self.at,
-            str(self.request["method"]),
-            str(self.request["url"]),
-            tuple((str(name), str(value)) for name, value in self.request["headers"]),
-            int(self.response["status"]),
-            tuple((str(name), str(value)) for name, value in self.response["headers"]),
-            tuple(self.chunks),
-            self.error,
+            self._at,
+            self._method,
+            self._url,
+            self._request_headers,
+            self._status,
+            self._headers,
+            tuple(self._chunks),
+            self._error,
         )
+
+
+def _pairs(headers: Iterable[tuple[object, object]]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(name), str(value)) for name, value in headers)

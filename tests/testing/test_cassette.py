@@ -16,14 +16,16 @@ import pytest
 
 import sse_testing.httpx
 from sse_httpx import ReconnectPolicy, aconnect_sse, asubscribe, connect_sse, subscribe
-from sse_testing import Cassette, CassetteError, CassetteWriter
+from sse_tail.cli import main as sse_tail
+from sse_testing import Cassette, CassetteError, CassetteWriter, EventServer, raw
 from sse_testing.cassette import REDACTED, Chunk, Recording
 
-HEADER: Final = '{"format": "sse-cassette", "version": 1}'
+HEADER: Final = '{"format": "sse-recording", "version": 1}'
 OPEN: Final = (
-    '{"at": 0, "request": {"method": "GET", "url": "/", "headers": []},'
+    '{"connection": 1, "time": 0, "request": {"method": "GET", "url": "/", "headers": []},'
     ' "response": {"status": 200, "headers": [["a", "b"]]}}'
 )
+STAMP: Final = '{"connection": 1, "time": 0'
 AT_ONCE: Final = ReconnectPolicy(initial_delay=0.0, max_backoff=0.0)
 TYPE: Final = ("content-type", "text/event-stream")
 
@@ -84,12 +86,12 @@ def test_secrets_are_not_written() -> None:
 
 def test_lines_are_as_they_are_documented() -> None:
     header, opened, text, base64, broken, *_, ended, _ = map(json.loads, written().splitlines())
-    assert header == {"format": "sse-cassette", "version": 1}
+    assert header == {"format": "sse-recording", "version": 1}
     assert opened["response"] == {"status": 200, "headers": [[*TYPE], ["Set-Cookie", REDACTED]]}
-    assert text == {"at": 0.25, "text": "data: €\u2028\n\n"}
-    assert base64 == {"at": 0.375, "base64": "ZGF0YTog/w=="}
-    assert broken == {"at": 0.5, "end": "ConnectionResetError: by peer"}
-    assert ended == {"at": 0.75, "end": None}
+    assert text == {"connection": 1, "time": 0.25, "text": "data: €\u2028\n\n"}
+    assert base64 == {"connection": 1, "time": 0.375, "base64": "ZGF0YTog/w=="}
+    assert broken == {"connection": 1, "time": 0.5, "end": "ConnectionResetError: by peer"}
+    assert ended == {"connection": 2, "time": 0.75, "end": None}
 
 
 def test_the_names_of_secrets_can_be_chosen() -> None:
@@ -107,16 +109,17 @@ def test_the_names_of_secrets_can_be_chosen() -> None:
         ("data: x", "line 1: "),
         ("[]", "line 1: this is no cassette"),
         ('{"format": "har"}', "line 1: this is no cassette"),
-        ('{"format": "sse-cassette", "version": 2}', "line 1: version 2, not 1"),
-        (HEADER + '\n{"at": 0, "text": "x"}', "line 2: .*no connection is open"),
-        (HEADER + "\n" + OPEN + '\n{"at": 0}', "line 3: .*base64"),
-        (HEADER + "\n" + OPEN + '\n\n{"at": 0, "base64": "?"}', "line 4: "),
-        (HEADER + "\n" + OPEN + '\n{"text": "x"}', "line 3: .*at"),
-        (HEADER + "\n" + OPEN + '\n{"at": -1, "text": "x"}', "line 3: .*the time goes back"),
-        (HEADER + "\n" + OPEN + '\n{"at": 0, "text": 5}', "line 3: "),
-        (HEADER + "\n" + OPEN + '\n{"at": 0, "end": null}\n{"at": 0, "text": ""}', "line 4: "),
-        (HEADER + '\n{"at": 0, "request": {}, "response": {}}', "line 2: .*method"),
-        (HEADER + "\n[1]", "line 2: this is no cassette"),
+        ('{"format": "sse-recording", "version": 2}', "line 1: version 2, not 1"),
+        (f"{HEADER}\n{STAMP}}}", "line 2: .*base64"),
+        (f'{HEADER}\n\n{STAMP}, "base64": "?"}}', "line 3: "),
+        (f'{HEADER}\n{{"connection": 1, "text": "x"}}', "line 2: .*time"),
+        (f'{HEADER}\n{{"time": 1, "text": "x"}}', "line 2: .*connection"),
+        (f'{HEADER}\n{{"connection": 0, "time": 0, "text": ""}}', "line 2: "),
+        (f'{HEADER}\n{OPEN}\n{{"connection": 1, "time": -1, "text": ""}}', "line 3: .*after"),
+        (f'{HEADER}\n{STAMP}, "text": 5}}', "line 2: "),
+        (f'{HEADER}\n{STAMP}, "end": null}}\n{STAMP}, "text": ""}}', "line 3: .*has ended"),
+        (f'{HEADER}\n{STAMP}, "request": {{}}, "response": {{}}}}', "line 2: .*method"),
+        (f"{HEADER}\n[1]", "line 2: this is no cassette"),
     ],
 )
 def test_what_is_no_cassette(tmp_path: Path, text: str, message: str) -> None:
@@ -124,6 +127,28 @@ def test_what_is_no_cassette(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(CassetteError, match=f"^{message}"):
         Cassette.read(path)
+
+
+def test_sse_tail_reads_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "c.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        writer = CassetteWriter(file)
+        for data in (b"data: a\n\n", b"data: b\n\n"):
+            writer.connection(method="GET", url="/", request_headers=[], status=200, headers=[])
+            writer.chunk(data)
+            writer.end()
+    assert sse_tail(["--replay", str(path), "--speed", "inf", "--data"]) == 0
+    assert capsys.readouterr().out.split() == ["a", "b"]
+
+
+def test_what_sse_tail_writes_is_read(tmp_path: Path, sse_server: EventServer) -> None:
+    path = tmp_path / "c.jsonl"
+    sse_server.script("/", raw(b"data: \xe2\x82", b"\xac\n\n"))
+    assert sse_tail(["--record", str(path), "--max-events", "1", sse_server.url("/?key=x")]) == 0
+    (recording,) = Cassette.read(path).recordings
+    assert b"".join(chunk.data for chunk in recording.chunks) == b"data: \xe2\x82\xac\n\n"
+    assert (recording.url, recording.status, recording.error) == (sse_server.url(), 200, None)
+    assert recording.headers == (TYPE,)
 
 
 # -- transports ------------------------------------------------------------------------------------

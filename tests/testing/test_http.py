@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sse_testing import EventServer, Exchange, _http
+from sse_testing import EventServer, Exchange
 from tests.support.servers import TlsFiles, tls_contexts
 
 TIMEOUT = 10.0
@@ -57,15 +57,15 @@ def test_a_chunked_request(sse_server: EventServer) -> None:
 def test_misuse_is_told() -> None:
     seen: list[str] = []
 
-    def start_twice(exchange: Exchange) -> None:
-        exchange.start(framing=5)
-        exchange.start()
-
     def misuses(exchange: Exchange) -> None:
+        def start_twice() -> None:
+            exchange.start(framing=5)
+            exchange.start()
+
         for misuse in (
             lambda: exchange.send(b"x"),
             exchange.end,
-            lambda: start_twice(exchange),
+            start_twice,
             lambda: exchange.send(b"123456"),
             exchange.end,
         ):
@@ -115,7 +115,7 @@ def test_a_handler_may_close_the_connection(sse_server: EventServer) -> None:
 
 
 def test_handlers_that_hang_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http, "_STOP_TIMEOUT", 0.2)
+    monkeypatch.setattr("sse_testing._http._STOP_TIMEOUT", 0.2)
     free = threading.Event()
     server = EventServer()
     server.route("/", lambda _: free.wait(TIMEOUT))

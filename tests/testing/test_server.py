@@ -319,10 +319,8 @@ def test_speeds_that_are_none(sse_server: EventServer, speed: float) -> None:
 def test_a_cassette_is_read_from_its_file(sse_server: EventServer, tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_text(
-        '{"format": "sse-cassette", "version": 1}\n'
-        '{"at": 0, "request": {"method": "GET", "url": "/", "headers": []},'
-        ' "response": {"status": 200, "headers": []}}\n'
-        '{"at": 0, "text": "data: x\\n\\n"}\n{"at": 0, "end": null}\n'
+        '{"format": "sse-recording", "version": 1}\n'
+        '{"connection": 1, "time": 0, "text": "data: x\\n\\n"}\n'
     )
     sse_server.replay(path)
     assert get(sse_server).read() == b"data: x\n\n"
