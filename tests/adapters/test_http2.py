@@ -859,17 +859,73 @@ def test_errors_of_lower_layers_are_those_of_the_library(library: str) -> None:
         assert translated(module, error, None) is error
 
 
-def test_a_stream_that_another_thread_closes_right_before_it_is_read() -> None:
-    http2: Any = importlib.import_module("sse_httpx._http2")
+@pytest.fixture
+def connection() -> Any:
+    """A sync connection that is mended, and goes nowhere."""
+    mend: Any = importlib.import_module("sse_httpx._http2").mend
     httpcore: Any = pytest.importorskip("httpcore")
-    connection = http2.mend(httpcore.HTTP2Connection(httpcore.Origin(b"https", b"x", 443), None))
+    return mend(httpcore.HTTP2Connection(httpcore.Origin(b"https", b"x", 443), None))
 
+
+def test_a_stream_that_another_thread_closes_right_before_it_is_read(connection: Any) -> None:
     async def is_there(*_: object) -> None:
         pass
 
     connection._until = is_there
-    with pytest.raises(httpcore.ReadError, match="the stream was closed"):
+    with pytest.raises(Exception, match="the stream was closed") as caught:
         sse_adapter.run(connection.read(1, None))
+    assert type(caught.value).__name__ == "ReadError"
+
+
+def test_what_a_call_from_before_has_read_is_not_waited_for(connection: Any) -> None:
+    assert sse_adapter.run(connection._read_network(lambda: True, None)) is None
+
+
+def test_a_connection_that_takes_no_bytes_is_lost(connection: Any) -> None:
+    def write(_: object) -> None:
+        raise connection._library.WriteTimeout("timed out")
+
+    connection._write_outgoing_data = write
+    connection._h2_state.initiate_connection()
+    connection._events[1] = []
+    with pytest.raises(connection._library.WriteTimeout, match="timed out"):
+        sse_adapter.run(connection.read(1, None))
+    assert not connection.is_available()
+
+
+def test_a_read_of_a_connection_that_is_over_needs_no_waking(connection: Any) -> None:
+    connection._h2_state.close_connection()
+    connection._mending.reading = 1
+    sse_adapter.run(connection.interrupt(1))
+
+
+def test_events_of_streams_that_nobody_has_are_passed_over(connection: Any) -> None:
+    ended: Any = importlib.import_module("h2.events").StreamEnded.__new__(
+        importlib.import_module("h2.events").StreamEnded
+    )
+    ended.stream_id = 7
+    connection._frame_by_frame = lambda _: iter([ended])
+    sse_adapter.run(connection._receive(b""))
+    assert connection._events == {}
+
+
+@driven
+async def test_it_works_without_poll(
+    sync_driver: Driver,
+    serve: Callable[..., Http2Server],
+    http2_tls: TlsFiles,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = sync_driver
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+            async with driver.connect(client, "GET", server.url("/count/5/0.01")) as stream:
+                monkeypatch.delattr("select.poll")
+                assert await read_all(stream) == numbers(5)
+            async with driver.connect(client, "GET", server.url("/silent"), timeout=0.5) as stream:
+                assert (await stream.next()).data == "0"
+                with pytest.raises(driver.error("ReadTimeout")):
+                    await stream.next()
 
 
 def test_what_h2_has_of_a_frame_is_known_in_older_versions() -> None:
@@ -878,3 +934,21 @@ def test_what_h2_has_of_a_frame_is_known_in_older_versions() -> None:
     newer = SimpleNamespace(incoming_buffer=SimpleNamespace(_data=b"newer"))
     assert unfinished(older) == b"older"
     assert unfinished(newer) == b"newer"
+
+
+@driven
+async def test_frames_may_be_cut_anywhere(
+    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    def handle(stream: Stream) -> None:
+        stream.respond()
+        for number in range(3):
+            for byte in data_frame(stream.id, b"data: %d\n\n" % number):
+                stream.connection.send_raw(bytes([byte]))
+                time.sleep(0.001)
+        stream.end()
+
+    with serve(handle) as server:
+        async with client_of(driver, http2_tls) as client:
+            async with driver.connect(client, "GET", server.url()) as stream:
+                assert await read_all(stream) == numbers(3)
