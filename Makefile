@@ -1,10 +1,7 @@
 # `make demo` and `make test` need python3 (3.10 or later), and a package index for the first run.
 # Another Python: `make clean`, then `make test PYTHON=python3.13`.
-
 PYTHON ?= python3
 FUZZ_SECONDS ?= 3600
-RUNS ?= 100000000
-TOKENS ?= 7
 SOAK_MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,11 +9,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --editable
 # More workers than processors, since most tests wait for a server. A file stays with one worker.
 PYTEST := pytest -q -n 4 --dist loadfile
 
-.PHONY: help demo test docs lint types tests bench fuzz fuzz-native exhaust prove oracle matrix
-.PHONY: mutants soak sanitize storm fmt clean
-
+.PHONY: mypy basedpyright $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' Makefile)
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 18
 
 # A stamp file for each thing that was installed, outdated when one of these is newer.
 SOURCES := pyproject.toml $(wildcard sse_proto/*.[ch])
@@ -39,12 +34,9 @@ $(VENV)/.docs $(VENV)/.bench: $(SOURCES) | $(VENV)/.made
 
 demo: $(VENV)/.demo ## watch live streams, some ten seconds
 	@$(BIN)/sse-tail --demo
-
 test: lint types docs tests ## lint, types, docs, all tests with coverage
-
 docs: $(VENV)/.docs ## the site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,10 +46,8 @@ types: $(VENV)/.dev ## the type checkers
 	@$(MAKE) --no-print-directory -j2 mypy basedpyright
 	@! $(BIN)/python -c "import sse_proto._speedups" 2>/dev/null || \
 		$(BIN)/stubtest --concise sse_proto._speedups
-mypy:
-	$(BIN)/mypy
-basedpyright:
-	$(BIN)/basedpyright --pythonpath $(BIN)/python
+mypy: ; $(BIN)/mypy
+basedpyright: ; $(BIN)/basedpyright --pythonpath $(BIN)/python
 
 # Random input reaches no line that the others do not reach, and to measure it takes twice the time.
 # The decoder's tests run on both twins anyway; the last ones use the chosen one, with C off.
@@ -89,34 +79,25 @@ exhaust: ## every stream of up to TOKENS tokens, in every cut (needs cc)
 	tests/native/run.sh exhaust $(TOKENS)
 prove: ## no undefined behaviour in the core (needs frama-c)
 	tests/native/run.sh prove
-
 oracle: $(VENV)/.dev ## a browser and Node beside the decoder (needs chromium, node, npm)
 	$(BIN)/python -m tests.oracle --npm $(VENV)/oracle
-
 # What is not there is left out: Node and npm, a C compiler, Chromium.
 matrix: $(VENV)/.bench ## sse-conformance against every parser there is
 	@mkdir -p $(VENV)/npm
 	cp examples/conformance/package.json $(VENV)/npm
 	npm install --no-package-lock --no-audit --no-fund --loglevel=error --prefix $(VENV)/npm
 	$(BIN)/python -m examples.conformance.matrix --npm $(VENV)/npm
-
 mutants: $(VENV)/.dev ## whether the suite finds a hundred changed decoders out
 	$(BIN)/python -m tests.mutants
-
 soak: $(VENV)/.dev ## sync and async subscriptions under faults, for SOAK_MINUTES
 	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
-
 storm: $(VENV)/.dev ## a thousand streams left at random over one HTTP/2 connection, beside ten long ones
 	HTTP2_LEAVES=1000 $(BIN)/$(PYTEST) tests/adapters/test_http2.py -k random_leaves --timeout 300
-
 sanitize: $(VENV)/.dev ## the tests of the decoder in C under ASan and UBSan (needs gcc)
 	PYTHON=$(CURDIR)/$(BIN)/python tests/sanitize.sh $(SANITIZE)
-
 fmt: $(VENV)/.dev ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-
 clean: ## remove .venv and everything that was built
-	rm -rf $(VENV) build dist *.egg-info sse_proto/*.so .coverage .coverage.* .hypothesis
-	rm -rf .mypy_cache .pytest_cache .ruff_cache site
+	rm -rf $(VENV) build dist site *.egg-info sse_proto/*.so .coverage* .hypothesis .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

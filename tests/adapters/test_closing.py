@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("no_thread_left_over")
 
 # Seconds from the end of a stream until the server has seen it.
-PROMPT: Final = 0.1
+PROMPT: Final = 0.5
 # Seconds after which a test gives up.
 TIMEOUT: Final = 10.0
 

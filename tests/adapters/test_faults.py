@@ -360,7 +360,7 @@ def large(exchange: Exchange) -> None:
 def endless(exchange: Exchange) -> None:
     exchange.start(500, content_type="text/plain")
     while True:
-        exchange.send(b"x" * 100)
+        exchange.send(b"x" * 1000)
 
 
 @pytest.mark.parametrize("handler", [large, endless], ids=["large", "endless"])

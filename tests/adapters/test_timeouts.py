@@ -27,7 +27,7 @@ PATIENT: Final = 0.25
 # Seconds that a busy machine may add.
 SLACK: Final = 0.5
 # Seconds within which the server sees a connection close.
-PROMPT: Final = 0.1
+PROMPT: Final = 0.5
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def test_headers_that_never_come_time_out(mode: Mode, server: RawServer, timeout
         mode.collect(mode.client(), "GET", server.url(), timeout=timeout)
     raised = time.perf_counter()
     assert str(e.value.request.url) == server.url()
-    assert server.wait_for_close(1) - raised < PROMPT
+    assert server.wait_for_close(5) - raised < PROMPT
 
 
 @pytest.mark.parametrize("timeout", OF_CLIENTS)
@@ -89,7 +89,7 @@ def test_timeout_of_the_client_holds_for_headers(
     with takes(SHORT), pytest.raises(httpxr.ReadTimeout):
         mode.collect(mode.client(timeout=timeout), "GET", server.url())
     raised = time.perf_counter()
-    assert server.wait_for_close(1) - raised < PROMPT
+    assert server.wait_for_close(5) - raised < PROMPT
 
 
 def test_headers_have_the_greater_of_connect_and_read(mode: Mode, server: RawServer) -> None:
@@ -131,7 +131,7 @@ def test_headers_that_never_come_after_a_redirect_time_out(mode: Mode, server: R
         mode.collect(mode.client(), "GET", server.url("/old"), timeout=SHORT)
     raised = time.perf_counter()
     assert str(caught.value.request.url) == server.url("/new")
-    assert server.wait_for_close(1) - raised < PROMPT
+    assert server.wait_for_close(5) - raised < PROMPT
 
 
 def test_headers_that_never_come_through_a_proxy_time_out(
@@ -142,8 +142,8 @@ def test_headers_that_never_come_through_a_proxy_time_out(
     with takes(SHORT), pytest.raises(httpxr.ReadTimeout):
         mode.collect(mode.client(), "GET", server.url(), timeout=SHORT, transport=transport)
     raised = time.perf_counter()
-    assert proxy.wait_for_close(1) - raised < PROMPT
-    assert server.wait_for_close(1) - raised < PROMPT
+    assert proxy.wait_for_close(5) - raised < PROMPT
+    assert server.wait_for_close(5) - raised < PROMPT
 
 
 def test_headers_that_never_come_free_their_permit(
@@ -339,7 +339,7 @@ def test_leaving_after_a_timeout_closes_the_connection(mode: Mode, server: RawSe
     with pytest.raises(httpxr.ReadTimeout):
         mode.collect(mode.client(), "GET", server.url(), timeout=SHORT)
     left = time.perf_counter()
-    assert server.wait_for_close(1) - left < PROMPT
+    assert server.wait_for_close(5) - left < PROMPT
 
 
 def test_timeout_kept_in_a_variable_keeps_no_connection(mode: Mode, server: RawServer) -> None:
@@ -351,7 +351,7 @@ def test_timeout_kept_in_a_variable_keeps_no_connection(mode: Mode, server: RawS
         except httpxr.ReadTimeout as error:
             kept.append(error)
     left = time.perf_counter()
-    assert server.wait_for_close(1) - left < PROMPT
+    assert server.wait_for_close(5) - left < PROMPT
     assert len(kept) == 1
 
 
