@@ -180,7 +180,7 @@ def _serve(chunks: Sequence[bytes]) -> Generator[str, None, None]:
             for chunk in chunks:
                 self.wfile.write(chunk)
 
-        def log_message(self, format: str, *args: Any) -> None:  # it is not wanted
+        def log_message(self, format: str, *args: Any) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
