@@ -138,11 +138,12 @@ def _end_to_end(loads: Callable[[Any], Any], shape: Shape, rounds: int) -> Ratio
 
     That of the calling thread: the server has another one.
     """
-    httpx2: Any = import_module("httpx2")
+    library = "httpx2" if sys.version_info >= (3, 11) else "httpx"
+    httpx: Any = import_module(library)
     sdk: Any = import_module("openai")
     events = len(shape.events) - 1  # without [DONE]
     times: tuple[list[int], list[int]] = [], []
-    with _serve(shape.chunks(_READ)) as url, httpx2.Client() as client:
+    with _serve(shape.chunks(_READ)) as url, httpx.Client() as client:
         with sdk.OpenAI(api_key="none", base_url=url) as api:
 
             def theirs() -> int:
@@ -161,7 +162,7 @@ def _end_to_end(loads: Callable[[Any], Any], shape: Shape, rounds: int) -> Ratio
                     assert count == events
     against, own = (min(its_times) / events for its_times in times)
     title = "chat, Struct, end to end (CPU)"
-    return Ratio("httpx2", title, "OpenAI's SDK", "30", own, against)
+    return Ratio(library, title, "OpenAI's SDK", "30", own, against)
 
 
 @contextmanager
@@ -180,7 +181,7 @@ def _serve(chunks: Sequence[bytes]) -> Generator[str, None, None]:
             for chunk in chunks:
                 self.wfile.write(chunk)
 
-        def log_message(self, format: str, *args: Any) -> None:  # it is not wanted
+        def log_message(self, format: str, *args: Any) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

@@ -93,6 +93,22 @@ def rest(step: Callable[[], Any]) -> list[Any]:
         return found
 
 
+def both(event: str, data: bytes) -> tuple[str, bytes]:
+    return event, data
+
+
+def numbered(event: str, data: bytes) -> tuple[str, int]:
+    return event, int(data)
+
+
+def number(_: str, data: bytes) -> int:
+    return int(data)
+
+
+def as_sent(_: str, data: bytes) -> bytes:
+    return data
+
+
 class Delta(msgspec.Struct):
     text: str
 
@@ -109,7 +125,7 @@ def test_values_may_be_anything(way: Way) -> None:
 
 
 def test_parsed_events_have_all_fields(way: Way) -> None:
-    step = way.begin(way.source(*EVENTS[:2]), "iter_parsed", lambda event, data: (event, data))
+    step = way.begin(way.source(*EVENTS[:2]), "iter_parsed", both)
     assert rest(step) == [
         ParsedEvent("e0", ("e0", b"0"), "0", 0),
         ParsedEvent("e1", ("e1", b"1"), "1", 1),
@@ -124,7 +140,7 @@ def test_the_position_is_the_response_s(way: Way, size: int, kinds: tuple[str, .
     steps = {
         "text": way.begin(source, "iter_sse"),
         "json": way.begin(source, "iter_json", int),
-        "parsed": way.begin(source, "iter_parsed", lambda event, data: (event, int(data))),
+        "parsed": way.begin(source, "iter_parsed", numbered),
     }
     for number, kind in enumerate(kinds * 3):
         expected = {
@@ -139,7 +155,7 @@ def test_the_position_is_the_response_s(way: Way, size: int, kinds: tuple[str, .
 def test_bytes_that_are_not_utf_8_reach_the_parser(way: Way) -> None:
     chunk = b"data: \xff\n\n" * 4
     source = way.source(chunk, b"data: \xfe\n\n")
-    parsed = way.begin(source, "iter_parsed", lambda _, data: data)
+    parsed = way.begin(source, "iter_parsed", as_sent)
     assert parsed().data == b"\xff"
     text = way.begin(source, "iter_sse")
     assert text().data == "\ufffd"
@@ -207,7 +223,7 @@ def test_by_event(way: Way) -> None:
 @pytest.mark.parametrize("name", ["iter_json", "iter_parsed"])
 @pytest.mark.parametrize("until", ["END", ["x", "END"]])
 def test_until_is_exact_and_expected(way: Way, name: str, until: Any) -> None:
-    parse: Any = int if name == "iter_json" else lambda _, data: int(data)
+    parse: Any = int if name == "iter_json" else number
     body = b"data: 1\n\ndata: END\n\ndata: 2\n\n"
     items = rest(way.begin(way.source(body), name, parse, until=until))
     assert [getattr(item, "data", item) for item in items] == [1]
@@ -220,7 +236,7 @@ def test_until_is_exact_and_expected(way: Way, name: str, until: Any) -> None:
 
 @pytest.mark.parametrize("name", ["iter_json", "iter_parsed"])
 def test_is_last_is_handed_out(way: Way, name: str) -> None:
-    parse: Any = int if name == "iter_json" else lambda _, data: int(data)
+    parse: Any = int if name == "iter_json" else number
 
     def is_last(item: Any) -> bool:
         return bool(getattr(item, "data", item) == 2)

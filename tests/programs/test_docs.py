@@ -65,7 +65,8 @@ class Block(NamedTuple):
         code = self.code
         for old, new in replacements.items():
             code = code.replace(old, new)
-        return compile("\n" * self.line + code, str(self.page), "exec")
+        # Without this module's own `annotations`, which a page may not have.
+        return compile("\n" * self.line + code, str(self.page), "exec", dont_inherit=True)
 
 
 def blocks() -> Iterator[Block]:

@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import httpx
 import msgspec
 import orjson
 import pytest
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import assert_never, assert_type
 
+from sse_httpx import EventSource, iter_json
 from sse_proto import (
     BytesLike,
     ParsedEvent,
@@ -278,3 +280,49 @@ def test_the_file_to_copy() -> None:
     events = Decoder().feed(NUMBERS)
     assert_type(events, list[Event])
     assert_type(events[0].data, str)
+
+
+def source(data: bytes) -> EventSource[httpx.Response]:
+    headers = {"Content-Type": "text/event-stream"}
+    return EventSource(httpx.Response(200, headers=headers, content=data))
+
+
+def test_json_of_a_source() -> None:
+    items = source(NUMBERS).iter_json(until=None)
+    for item in items:
+        assert_type(item, Any)
+    items.close()
+
+
+def test_items_of_a_source() -> None:
+    for item in source(b'data: {"text": "a"}\n\n').iter_json(delta):
+        assert_type(item, Delta)
+    for model in source(b'data: {"reason": "a"}\n\n').iter_json(
+        done, until=["[DONE]"], is_last=bool
+    ):
+        assert_type(model, Done)
+    for some in source(NUMBERS).iter_json(orjson.loads):
+        assert_type(some, Any)
+    for size in source(NUMBERS).iter_json(lambda data: len(data), is_last=lambda size: size > 0):
+        assert_type(size, int)
+    for some in iter_json(source(NUMBERS).response):
+        assert_type(some, Any)
+    for length in iter_json(source(NUMBERS).response, len):
+        assert_type(length, int)
+
+
+def test_parsed_events_of_a_source() -> None:
+    parse = by_event[Chunk]({"delta": delta, "done": done})
+    for event in source(STREAM).iter_parsed(parse, is_last=lambda event: event.event == "done"):
+        assert_type(event, ParsedEvent[Delta | Done])
+
+
+async def test_asynchronous_loops_of_a_source() -> None:
+    headers = {"Content-Type": "text/event-stream"}
+    built = EventSource(httpx.Response(200, headers=headers, content=chunks()))
+    async for event in built.aiter_parsed(lambda _, data: len(data)):
+        assert_type(event.data, int)
+    async for item in built.aiter_json(delta):
+        assert_type(item, Delta)
+    async for some in built.aiter_json():
+        assert_type(some, Any)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
 
+import httpx
 import msgspec
 from pydantic import TypeAdapter
 from typing_extensions import assert_never
 
+from sse_httpx import EventSource
 from sse_proto import (
     ParsedEvent,
     ServerSentEvent,
@@ -165,3 +167,20 @@ def async_code_takes_no_sync_chunks(parse: Callable[[str, bytes], int]) -> None:
 def a_decoder_is_final() -> None:
     class Sub(SSEDecoder):  # type: ignore[misc]
         pass
+
+
+def loads_take_bytes(source: EventSource[httpx.Response]) -> None:
+    source.iter_json(str.upper)  # type: ignore[arg-type]
+
+
+def parsers_of_events_take_two(source: EventSource[httpx.Response]) -> None:
+    source.iter_parsed(delta)  # type: ignore[arg-type]
+
+
+def items_are_what_loads_returns(source: EventSource[httpx.Response]) -> None:
+    for item in source.iter_json(delta):
+        print(item.reason)  # type: ignore[attr-defined]
+
+
+def an_end_is_text(source: EventSource[httpx.Response]) -> None:
+    source.iter_json(delta, until=5)  # type: ignore[call-overload]
