@@ -31,7 +31,6 @@ $(VENV)/.bench: $(VENV)/.dev
 $(VENV)/.docs $(VENV)/.bench: $(SOURCES) | $(VENV)/.made
 	$(INSTALL) '.[$(@:$(VENV)/.%=%)]'
 	@touch $@
-
 demo: $(VENV)/.demo ## watch live streams, some ten seconds
 	@$(BIN)/sse-tail --demo
 test: lint types docs tests ## lint, types, docs, all tests with coverage
@@ -40,7 +39,6 @@ docs: $(VENV)/.docs ## the site, in site/
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-
 # At once, but not beside the tests, many of which measure time.
 types: $(VENV)/.dev ## the type checkers
 	@$(MAKE) --no-print-directory -j2 mypy basedpyright
@@ -48,7 +46,6 @@ types: $(VENV)/.dev ## the type checkers
 		$(BIN)/stubtest --concise sse_proto._speedups
 mypy: ; $(BIN)/mypy
 basedpyright: ; $(BIN)/basedpyright --pythonpath $(BIN)/python
-
 # Random input reaches no line that the others do not reach, and to measure it takes twice the time.
 # The decoder's tests run on both twins anyway; the last ones use the chosen one, with C off.
 tests: $(VENV)/.dev
@@ -59,20 +56,17 @@ tests: $(VENV)/.dev
 	$(BIN)/$(PYTEST) tests/random
 	SSE_PROTO_PURE_PYTHON=1 $(BIN)/pytest -q tests/core/test_iterate.py \
 		tests/core/test_public_api.py tests/core/test_speedups.py -k "not twins and not references"
-
 bench: $(VENV)/.bench ## conformance, decoders side by side, growth, adapters, payloads, plots
 	set -e; for run in conformance bench_adapter bench_clients bench_raw bench_typed reconnect_real \
 		"reconnect_storm simulate" "bench_decoder --json $(VENV)/decoder.json" \
 		"bench_growth --json $(VENV)/growth.json" "plots $(VENV)/decoder.json $(VENV)/growth.json"; \
 		do $(BIN)/python -m benchmarks.$$run; done
-
 # A run begins with the corpus that the last one built; an input that fails is written to crash-*.
 fuzz: $(VENV)/.dev ## C against Python against the standard, for FUZZ_SECONDS
 	@$(BIN)/python -m pip install --quiet --only-binary :all: atheris || \
 		{ echo "no atheris for this Python: make clean, make fuzz PYTHON=python3.12"; exit 1; }
 	@mkdir -p $(VENV)/corpus
 	$(BIN)/python -m tests.fuzz.fuzz_decoder $(VENV)/corpus -max_total_time=$(FUZZ_SECONDS)
-
 fuzz-native: ## the core in C against the standard, RUNS inputs to libFuzzer (needs clang)
 	tests/native/run.sh fuzz $(RUNS)
 exhaust: ## every stream of up to TOKENS tokens, in every cut (needs cc)
