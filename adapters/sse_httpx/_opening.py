@@ -22,6 +22,7 @@ __all__ = ["asend", "send"]
 
 _R = TypeVar("_R")
 
+_CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete")
 # When a connection has been chosen, and nothing was sent on it: before the first request on one
 # over HTTP/2, and before any other.
 _BEFORE_SENDING = frozenset(
@@ -51,31 +52,39 @@ async def asend(client: Any, request: Any, options: dict[str, Any]) -> Any:
     """Return what an asynchronous ``client.send`` returns; cancelled, leave nothing behind.
 
     httpcore's pool loses places to tasks that are cancelled while they clean up after they were
-    cancelled, or before they have begun to connect. So on asyncio the request is sent by a task of
-    its own, which is cancelled once; and what the pool then has of nobody is taken out of it.
+    cancelled, or before they have begun to connect; and one that is cancelled in a TLS handshake
+    leaves its socket to the garbage collector. So on asyncio the request is sent by a task of its
+    own, which is cancelled once; and what is then nobody's is closed.
     """
     given = request.extensions.get("trace")
+    handshake: list[Any] = []  # the stream that a handshake goes over
 
     async def trace(name: str, info: dict[str, Any]) -> None:
-        if name in _BEFORE_SENDING:
+        step = name.partition(".")[2]
+        if step in _CONNECTED:
+            handshake[:] = [info["return_value"]]
+        elif step == "start_tls.complete":
+            handshake.clear()
+        elif name in _BEFORE_SENDING:
+            handshake.clear()
             _mend_all(client)
         if given is not None:
             await given(name, info)
 
     if _pools_of(client):
         request.extensions = {**request.extensions, "trace": trace}
-    sending = _send(client, request, options)
+    sending = _send(client, request, options, handshake)
     return await (sending if runs_on_trio() else _in_a_task(sending))
 
 
-async def _send(client: Any, request: Any, options: dict[str, Any]) -> Any:
+async def _send(client: Any, request: Any, options: dict[str, Any], handshake: list[Any]) -> Any:
     try:
         return await client.send(request, stream=True, **options)
     except Exception:
         raise
     except BaseException:  # cancelled
         # At once, before another request looks for a place.
-        tidying = _tidy(client)
+        tidying = _tidy(client, handshake)
         await (finish(tidying) if runs_on_trio() else tidying)
         raise
 
@@ -116,7 +125,7 @@ def _mend_all(client: Any) -> None:
                 _mend_http1(connection)
 
 
-async def _tidy(client: Any) -> None:
+async def _tidy(client: Any, handshake: list[Any]) -> None:
     """Take from the pools what belongs to no request, is not idle, and so would stay for ever.
 
     And put back what others use: a connection over HTTP/2 that a task was to make for several, and
@@ -140,6 +149,8 @@ async def _tidy(client: Any) -> None:
             await pool._close_connections(pool._assign_requests_to_connections())
         except (AttributeError, ValueError):  # another version; or it was removed meanwhile
             pass
+    for stream in handshake:
+        await stream.aclose()
 
 
 # -- HTTP/1.1 -------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from tests.support.http2 import ErrorCodes, Http2Server, Stopped, data_frame
 from tests.support.servers import TlsFiles, tls_contexts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
     from tests.support.drivers import Stream as EventStream
     from tests.support.http2 import Stream
@@ -249,7 +249,9 @@ async def test_300_streams_are_left_beside_one_that_goes_on(
                 assert got == numbers(200)
         assert len(server.connections) == 1
         assert len(server.streams) == 301
-        assert [stream.reset_code for stream in server.streams[1:]] == [ErrorCodes.CANCEL] * 300
+        for stream in server.streams[1:]:
+            assert stream.wait_reset(TIMEOUT)
+            assert stream.reset_code == ErrorCodes.CANCEL
 
 
 @driven
@@ -900,11 +902,14 @@ def test_a_read_of_a_connection_that_is_over_needs_no_waking(connection: Any) ->
 
 
 def test_events_of_streams_that_nobody_has_are_passed_over(connection: Any) -> None:
-    ended: Any = importlib.import_module("h2.events").StreamEnded.__new__(
-        importlib.import_module("h2.events").StreamEnded
-    )
+    kind: Any = importlib.import_module("h2.events").StreamEnded
+    ended = kind.__new__(kind)  # its arguments are not the same in all versions
     ended.stream_id = 7
-    connection._frame_by_frame = lambda _: iter([ended])
+
+    def frames(_: bytes) -> Iterator[Any]:
+        yield ended
+
+    connection._frame_by_frame = frames
     sse_adapter.run(connection._receive(b""))
     assert connection._events == {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -253,3 +254,23 @@ async def test_the_response_knows_how_much_has_come(driver: Driver, server: RawS
         assert stream.response.num_bytes_downloaded == len(b"data: 1\n\ndata: 22\n\n")
         assert stream.response.is_stream_consumed
         assert stream.response.is_closed
+
+
+@driven
+async def test_a_cancelled_handshake_closes_its_socket(async_driver: Driver) -> None:
+    driver = async_driver
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        async with driver.client() as client:
+
+            async def opening() -> None:
+                async with driver.connect(client, "GET", url):
+                    pass
+
+            assert not await driver.within(0.2, opening())
+            accepted, _ = listener.accept()
+            with accepted:
+                accepted.settimeout(TIMEOUT)
+                while accepted.recv(4096):  # the client's hello, and then the end
+                    pass
+            assert in_pool(client) == []
