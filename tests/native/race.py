@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from sse_proto._speedups import SSEDecoder
+from sse_proto import IMPLEMENTATION, SSEDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +96,7 @@ def close_while_feeding(rounds: int) -> None:
 
 
 if __name__ == "__main__":
+    assert IMPLEMENTATION == "c"
     chunks = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     gil = getattr(sys, "_is_gil_enabled", lambda: True)()
     events = race(chunks)
