@@ -6,11 +6,12 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from sse_testing import EventServer, Exchange
+from sse_testing import EventServer, Exchange, raw
 from tests.support.servers import TlsFiles, tls_contexts
 
 TIMEOUT = 10.0
@@ -90,6 +91,16 @@ def test_misuse_is_told() -> None:
         "6 bytes exceed what remains: 5 bytes",
         "nothing to end: body, 5 bytes missing",
     ]
+
+
+def test_a_client_that_does_not_read_for_a_while(sse_server: EventServer) -> None:
+    sse_server.script("/", raw(b"x" * 30_000_000))
+    connection = http.client.HTTPConnection("127.0.0.1", sse_server.port, timeout=TIMEOUT)
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    time.sleep(0.3)  # longer than one attempt to write
+    assert len(response.read()) == 30_000_000
+    connection.close()
 
 
 def test_a_head_request_gets_no_body(sse_server: EventServer) -> None:
