@@ -147,8 +147,10 @@ def test_what_sse_tail_writes_is_read(tmp_path: Path, sse_server: EventServer) -
     assert sse_tail(["--record", str(path), "--max-events", "1", sse_server.url("/?key=x")]) == 0
     (recording,) = Cassette.read(path).recordings
     assert b"".join(chunk.data for chunk in recording.chunks) == b"data: \xe2\x82\xac\n\n"
-    assert (recording.url, recording.status, recording.error) == (sse_server.url(), 200, None)
-    assert recording.headers == (TYPE,)
+    assert recording.url.startswith(sse_server.url())
+    assert "key=x" not in path.read_text("utf-8")
+    assert recording.status == 200
+    assert TYPE in {(name.lower(), value) for name, value in recording.headers}
 
 
 # -- transports ------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sse_testing import EventServer, Exchange, raw
+from sse_testing import EventServer, Exchange
+from sse_testing._http import send_all
 from tests.support.servers import TlsFiles, tls_contexts
 
 TIMEOUT = 10.0
@@ -93,14 +94,30 @@ def test_misuse_is_told() -> None:
     ]
 
 
-def test_a_client_that_does_not_read_for_a_while(sse_server: EventServer) -> None:
-    sse_server.script("/", raw(b"x" * 30_000_000))
-    connection = http.client.HTTPConnection("127.0.0.1", sse_server.port, timeout=TIMEOUT)
-    connection.request("GET", "/")
-    response = connection.getresponse()
-    time.sleep(0.3)  # longer than one attempt to write
-    assert len(response.read()) == 30_000_000
-    connection.close()
+def test_a_peer_that_does_not_read_for_a_while() -> None:
+    received = bytearray()
+
+    def read(sock: socket.socket) -> None:
+        time.sleep(0.2)  # many attempts to write
+        while data := sock.recv(65_536):
+            received.extend(data)
+
+    one, other = socket.socketpair()
+    reader = threading.Thread(target=read, args=(other,))
+    with one, other:
+        one.settimeout(0.01)
+        reader.start()
+        send_all(one, b"x" * 20_000_000, lambda: False)
+        one.shutdown(socket.SHUT_WR)
+        reader.join()
+    assert len(received) == 20_000_000
+
+
+def test_a_peer_that_has_gone() -> None:
+    one, other = socket.socketpair()
+    other.close()
+    with one, pytest.raises(ConnectionResetError, match="write failed"):
+        send_all(one, b"x" * 1_000_000, lambda: False)
 
 
 def test_a_head_request_gets_no_body(sse_server: EventServer) -> None:
