@@ -249,9 +249,9 @@ async def test_300_streams_are_left_beside_one_that_goes_on(
                 assert got == numbers(200)
         assert len(server.connections) == 1
         assert len(server.streams) == 301
-        for stream in server.streams[1:]:
-            assert stream.wait_reset(TIMEOUT)
-            assert stream.reset_code == ErrorCodes.CANCEL
+        for left in server.streams[1:]:
+            assert left.wait_reset(TIMEOUT)
+            assert left.reset_code == ErrorCodes.CANCEL
 
 
 @driven
