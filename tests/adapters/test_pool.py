@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import socket
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -274,3 +276,15 @@ async def test_a_cancelled_handshake_closes_its_socket(async_driver: Driver) -> 
                 while accepted.recv(4096):  # the client's hello, and then the end
                     pass
             assert in_pool(client) == []
+
+
+def test_pools_and_streams_that_are_not_known_are_left_alone() -> None:
+    opening: Any = importlib.import_module("sse_httpx._opening")
+    pool = SimpleNamespace(_connections=["a connection"])
+    client = SimpleNamespace(_transport=SimpleNamespace(_pool=pool), _mounts={})
+    asyncio.run(opening._tidy(client, []))
+    assert pool._connections == ["a connection"]
+    source_of: Any = importlib.import_module("sse_httpx._direct").source_of
+    endless = SimpleNamespace()
+    endless._stream = endless
+    assert source_of(SimpleNamespace(stream=endless, extensions={}), False) is None
