@@ -120,6 +120,10 @@ class _HttpxBody(Body[R]):
         )
         return error
 
+    async def keep(self, content: bytes) -> None:
+        response: Any = self.response
+        response._content = content  # where `read` puts it
+
     def _is_unmended_http2(self) -> bool:
         """Whether this is a stream that is left before its end, and the client will not say so."""
         extensions: dict[str, Any] = self.response.extensions

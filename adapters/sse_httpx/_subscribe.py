@@ -76,7 +76,7 @@ def subscribe(
         ValueError: ``last_event_id`` or ``idle_timeout`` is out of its range.
     """
     own, request = split_options("subscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
-    connector = _SyncConnector(client, "Client", method, url, request)
+    connector = _SyncConnector(client, "Client", method, url, request, own.get("idle_timeout"))
     with closing(Subscription(connector, SyncWaiter(), own, **connector.settings)) as subscription:
         yield subscription
 
@@ -94,7 +94,9 @@ async def asubscribe(
     own, request = split_options(
         "asubscribe", options, sse_adapter.SubscribeOptions, RequestOptions
     )
-    connector = _AsyncConnector(client, "AsyncClient", method, url, request)
+    connector = _AsyncConnector(
+        client, "AsyncClient", method, url, request, own.get("idle_timeout")
+    )
     waiter: Waiter = TrioWaiter() if runs_on_trio() else AsyncioWaiter()
     new = AsyncSubscription(connector, waiter, own, **connector.settings)
     async with aclosing(new) as subscription:
@@ -111,10 +113,17 @@ class _Connector(Connector[R]):
     _body_class: type[SyncBody[Any] | AsyncBody[Any]]
 
     def __init__(
-        self, client: object, kind: str, method: str, url: URLTypes, options: RequestOptions
+        self,
+        client: object,
+        kind: str,
+        method: str,
+        url: URLTypes,
+        options: RequestOptions,
+        idle_timeout: float | None,
     ) -> None:
         self._library = library = library_of(client, kind)
         self._client = client
+        self._idle_timeout = idle_timeout
         self._method = method
         self._url = url
         self._options = options
@@ -164,9 +173,20 @@ class _Connector(Connector[R]):
     def sse_error(self, message: str) -> SSEError:
         return error_class(self._library)(message)
 
+    def _give_the_head_time(self, options: RequestOptions) -> None:
+        """Wait for the head as long as for bytes: some servers send it with the first event."""
+        if self._idle_timeout is None:
+            return
+        client: Any = self._client
+        timeout = self._library.Timeout(options.get("timeout", client.timeout))
+        if timeout.read is not None and timeout.read < self._idle_timeout:
+            longer = {**timeout.as_dict(), "read": self._idle_timeout}
+            options["timeout"] = self._library.Timeout(**longer)
+
     def _options_with(self, headers: list[tuple[bytes, bytes]]) -> RequestOptions:
         """Return the options of the next request."""
         options = self._options.copy()
+        self._give_the_head_time(options)
         own: Any = options.get("headers")
         wanted = [(name.decode(), value.decode()) for name, value in headers]
         client: Any = self._client

@@ -73,7 +73,7 @@ def subscribe(
     """
     check_client(client, httpxr.Client, "subscribe", "asubscribe")
     own, request = split_options("subscribe", options, sse_adapter.SubscribeOptions, RequestOptions)
-    connector = _SyncConnector(client, method, url, request)
+    connector = _SyncConnector(client, method, url, request, own.get("idle_timeout"))
     with closing(Subscription(connector, SyncWaiter(), own, **connector.settings)) as subscription:
         yield subscription
 
@@ -93,7 +93,7 @@ async def asubscribe(
     own, request = split_options(
         "asubscribe", options, sse_adapter.SubscribeOptions, RequestOptions
     )
-    connector = _AsyncConnector(client, method, url, request)
+    connector = _AsyncConnector(client, method, url, request, own.get("idle_timeout"))
     new = AsyncSubscription(connector, AsyncioWaiter(), own, **connector.settings)
     async with aclosing(new) as subscription:
         yield subscription
@@ -116,9 +116,15 @@ class _BaseConnector(Connector[httpxr.Response]):
     _body_class: type[SyncBody | AsyncBody]
 
     def __init__(
-        self, client: AnyClient, method: str, url: URLTypes, options: RequestOptions
+        self,
+        client: AnyClient,
+        method: str,
+        url: URLTypes,
+        options: RequestOptions,
+        idle_timeout: float | None,
     ) -> None:
         self._client: Any = client
+        self._idle_timeout = idle_timeout
         self._method = method
         self._url = url
         self._options = options
@@ -168,9 +174,25 @@ class _BaseConnector(Connector[httpxr.Response]):
     def sse_error(self, message: str) -> SSEError:
         return SSEError(message)
 
+    def _give_the_head_time(self, options: RequestOptions) -> None:
+        """Wait for the head as long as for bytes: some servers send it with the first event."""
+        if self._idle_timeout is None:
+            return
+        timeout: Any = options.get("timeout", self._client.timeout)
+        if not isinstance(timeout, httpxr.Timeout):
+            timeout = httpxr.Timeout(timeout)
+        if timeout.read is not None and timeout.read < self._idle_timeout:
+            options["timeout"] = httpxr.Timeout(
+                connect=timeout.connect,
+                read=self._idle_timeout,
+                write=timeout.write,
+                pool=timeout.pool,
+            )
+
     def _options_with(self, headers: list[tuple[bytes, bytes]]) -> RequestOptions:
         """Return the options of the next request."""
         options = self._options.copy()
+        self._give_the_head_time(options)
         options["headers"] = merged = self._headers()
         wanted = [(name.decode(), value.decode()) for name, value in headers]
         merged.update(missing_headers(merged, self._client.headers, wanted))
@@ -190,9 +212,14 @@ class _SyncConnector(_BaseConnector):
     _body_class = SyncBody
 
     def __init__(
-        self, client: httpxr.Client, method: str, url: URLTypes, options: RequestOptions
+        self,
+        client: httpxr.Client,
+        method: str,
+        url: URLTypes,
+        options: RequestOptions,
+        idle_timeout: float | None,
     ) -> None:
-        super().__init__(client, method, url, options)
+        super().__init__(client, method, url, options, idle_timeout)
         self._abort = Abort()
 
     async def open(self, headers: list[tuple[bytes, bytes]]) -> SyncBody:

@@ -346,3 +346,18 @@ async def test_restart_connects_at_once(driver: Driver, server: RawServer) -> No
             assert time.perf_counter() - begun < TIMEOUT / 2
     sent = [request.header_values("last-event-id") for request in server.requests]
     assert sent == [[], ["1"], ["2"]]
+
+
+@pytest.mark.needs("settings")
+@driven
+async def test_the_head_has_the_time_that_bytes_have(driver: Driver, server: RawServer) -> None:
+    @server.route("/")
+    def with_the_first_event(exchange: Exchange) -> None:
+        exchange.stalled(0.6)
+        exchange.start()
+        exchange.send(event("1"))
+
+    call: dict[str, Any] = {"timeout": driver.library.Timeout(0.2), "idle_timeout": TIMEOUT}
+    async with driver.client() as client:
+        async with driver.subscribe(client, "GET", server.url(), reconnect=None, **call) as stream:
+            assert (await stream.next()).data == "1"

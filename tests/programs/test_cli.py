@@ -771,9 +771,10 @@ def test_ipv6(tail: Tail) -> None:
 # -- recordings ------------------------------------------------------------------------------------
 
 
-HEAD: Final = json.dumps({"format": "sse-cassette", "version": 1})
+HEAD: Final = json.dumps({"format": "sse-recording", "version": 1})
 CONNECTION: Final[dict[str, object]] = {
-    "at": 0,
+    "connection": 1,
+    "time": 0,
     "request": {"method": "GET", "url": "http://127.0.0.1/", "headers": []},
     "response": {"status": 200, "headers": []},
 }
@@ -876,23 +877,23 @@ class TestRecordings:
         file = tmp_path / "x.jsonl"
         write_recording(
             file,
-            {"at": 0, "text": "id: 7\ndata: a\n\ndata: lost"},
-            CONNECTION,
-            {"at": 0, "text": "data: b\n\n"},
-            {"at": 0, "text": "data: c\n\n"},
+            {"connection": 1, "time": 0, "text": "id: 7\ndata: a\n\ndata: lost"},
+            {**CONNECTION, "connection": 2},
+            {"connection": 2, "time": 0, "text": "data: b\n\n"},
+            {"connection": 2, "time": 0, "text": "data: c\n\n"},
         )
         done = tail("--replay", str(file))
         assert done == Done(0, "id: 7\ndata: a\n\nid: 7\ndata: b\n\nid: 7\ndata: c\n\n", "")
 
     def test_comments(self, tail: Tail, tmp_path: Path) -> None:
         file = tmp_path / "x.jsonl"
-        write_recording(file, {"at": 0, "text": ":one\n\ndata: a\n\n"})
+        write_recording(file, {"connection": 1, "time": 0, "text": ":one\n\ndata: a\n\n"})
         assert tail("--replay", str(file), "--comments").out == ": one\ndata: a\n\n"
         assert tail("--replay", str(file)).out == "data: a\n\n"
 
     def test_one_that_ends_inside_an_event(self, tail: Tail, tmp_path: Path) -> None:
         file = tmp_path / "x.jsonl"
-        write_recording(file, {"at": 0.0, "base64": "ZGF0YTogYQoKZGF0YTog"})
+        write_recording(file, {"connection": 1, "time": 0.0, "base64": "ZGF0YTogYQoKZGF0YTog"})
         assert tail("--replay", str(file), "--data") == Done(
             4,
             "a\n",
@@ -905,7 +906,7 @@ class TestRecordings:
         assert tail("--replay", str(file)) == Done(0, "", "")
 
     @pytest.mark.parametrize(
-        "text", ["", "[]\n", f"{HEAD}\n{{", f'{HEAD}\n{{"at": 0, "text": ""}}']
+        "text", ["", "[]\n", f"{HEAD}\n{{", f'{HEAD}\n{{"time": 0, "text": ""}}']
     )
     def test_what_is_not_a_recording(self, tail: Tail, tmp_path: Path, text: str) -> None:
         file = tmp_path / "x.jsonl"
