@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 3600
+RUNS ?= 100000000
+TOKENS ?= 7
 SOAK_MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,11 +12,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --editable
 # More workers than processors, since most tests wait for a server. A file stays with one worker.
 PYTEST := pytest -q -n 4 --dist loadfile
 
-.PHONY: help demo test docs lint types tests bench fuzz oracle matrix mutants soak
+.PHONY: help demo test docs lint types tests bench fuzz fuzz-native exhaust prove oracle matrix mutants soak
 .PHONY: sanitize fmt clean
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
 
 # A stamp file for each thing that was installed, outdated when one of these is newer.
 SOURCES := pyproject.toml $(wildcard sse_proto/*.[ch])
@@ -80,6 +82,13 @@ fuzz: $(VENV)/.dev ## C against Python against the standard, for FUZZ_SECONDS
 		{ echo "no atheris for this Python: make clean, make fuzz PYTHON=python3.12"; exit 1; }
 	@mkdir -p $(VENV)/corpus
 	$(BIN)/python -m tests.fuzz.fuzz_decoder $(VENV)/corpus -max_total_time=$(FUZZ_SECONDS)
+
+fuzz-native: ## the core in C against the standard, RUNS inputs to libFuzzer (needs clang)
+	tests/native/run.sh fuzz $(RUNS)
+exhaust: ## every stream of up to TOKENS tokens, in every cut (needs cc)
+	tests/native/run.sh exhaust $(TOKENS)
+prove: ## no undefined behaviour in the core (needs frama-c)
+	tests/native/run.sh prove
 
 oracle: $(VENV)/.dev ## a browser and Node beside the decoder (needs chromium, node, npm)
 	$(BIN)/python -m tests.oracle --npm $(VENV)/oracle

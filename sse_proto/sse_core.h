@@ -223,7 +223,7 @@ static inline const char *sse_find_line_end(SSEMachine *m)
     if (cr != NULL) {
         m->at = cr + 1;
         m->skip_lf = m->at == m->end;
-        m->at += !m->skip_lf && *m->at == '\n';
+        m->at += !m->skip_lf && *m->at == '\n' ? 1 : 0;
         m->next_cr = sse_find(m->at, m->end, '\r');
     }
     return cr;
@@ -242,7 +242,7 @@ static inline bool sse_is_field(SSESpan line, const char *name, size_t length, S
         || (line.length > length && line.bytes[length++] != ':')) {
         return false;
     }
-    length += line.length > length && line.bytes[length] == ' ';
+    length += line.length > length && line.bytes[length] == ' ' ? 1 : 0;
     *value = (SSESpan){line.bytes + length, line.length - length};
     return true;
 }
@@ -451,7 +451,7 @@ static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
     }
     if (m->skip_lf && m->at < m->end) {
         m->skip_lf = false;
-        m->at += *m->at == '\n';
+        m->at += *m->at == '\n' ? 1 : 0;
     }
     m->next_cr = sse_find(m->at, m->end, '\r');
     return SSE_GO_ON;

@@ -1,0 +1,91 @@
+#!/bin/sh
+# The decoder's core in C by itself: fuzzed, exhausted, proved. See docs/explanation/proof.md.
+#
+#   tests/native/run.sh fuzz [RUNS]      inputs to libFuzzer (clang); 0: the corpus alone
+#   tests/native/run.sh exhaust [TOKENS]
+#   tests/native/run.sh prove [CHUNK]    frama-c, chunks of up to so many bytes; 1: some states alone
+#   tests/native/run.sh corpus           take what the fuzzer found into the corpus, minimised
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+work=$here/../../build/native
+warnings='-std=c99 -Wall -Wextra -Wconversion -Werror'
+mkdir -p "$work/corpus"
+cd "$work"
+
+needs() {
+    command -v "$1" >/dev/null || { echo "$1 is not installed: $2 was skipped"; exit 0; }
+}
+
+# As plain and fast as libFuzzer goes: most of the inputs. The counters alone tell it what is new.
+build_fast() {
+    clang $warnings -O3 -fsanitize-coverage=inline-8bit-counters,pc-table \
+        -c "$here/fuzz_core.c" -o fuzz.o
+    clang fuzz.o -fsanitize=fuzzer -o fuzz
+}
+
+fuzz() {
+    needs clang "fuzzing"
+    for kind in address,undefined memory; do
+        clang $warnings -O1 -g -fsanitize=fuzzer,$kind -fno-sanitize-recover=all \
+            "$here/fuzz_core.c" -o fuzz-$kind
+        ./fuzz-$kind -runs=$(($1 / 20)) -max_len=512 corpus "$here/corpus"
+    done
+    build_fast
+    ./fuzz -runs="$1" -max_len=64 -entropic=0 -keep_seed=1 -use_counters=0 corpus "$here/corpus"
+}
+
+exhaust() {
+    ${CC:-cc} $warnings -O3 "$here/exhaust.c" -o exhaust
+    ./exhaust "$1"
+}
+
+corpus() {
+    build_fast
+    mkdir minimised
+    ./fuzz -merge=1 -use_counters=0 -max_len=64 minimised "$here/corpus" corpus
+    rm "$here"/corpus/*
+    mv minimised/* "$here/corpus"
+    rmdir minimised
+}
+
+# Prints the states that it follows in vain, and fails.
+prove_one() {
+    frama-c -eva -eva-slevel 10000000 -inline-calls @all -main prove -cpp-extra-args="$1" \
+        "$here/prove.c" >prove.log 2>&1
+    if ! grep -q '^  0 alarms generated' prove.log || ! grep -q '^  100% of the logical' prove.log; then
+        grep -A3 -E 'alarm\]|error|unknown|invalid' prove.log
+        echo "not proved: $1"
+        exit 1
+    fi
+}
+
+prove() {
+    needs frama-c "the proof"
+    lines='-2 -1 1 3 5 6 7'
+    values='-2,-2,-2 -1,-1,-1 0,-2,-2 3,-2,-2 -2,1,-2 -2,-2,1 -2,0,0 3,1,1'
+    [ "$1" -gt 1 ] || { lines='-2 5'; values='3,1,-1'; }
+    count=0
+    for mark in 0 1 2; do
+        prove_one "-DCHUNK=$1 -DMARK=$mark -DLINE=-2 -DDATA=-2 -DTYPE=-2 -DID=-2"
+        count=$((count + 1))
+    done
+    for line in $lines; do
+        for value in $values; do
+            id=${value##*,}
+            type=${value%,*}
+            type=${type#*,}
+            prove_one "-DCHUNK=$1 -DMARK=4 -DLINE=$line -DDATA=${value%%,*} -DTYPE=$type -DID=$id"
+            count=$((count + 1))
+        done
+    done
+    echo "$count states, chunks of up to $1 bytes: no alarm"
+}
+
+case $1 in
+fuzz) fuzz "${2:-100000000}" ;;
+exhaust) exhaust "${2:-7}" ;;
+prove) prove "${2:-3}" ;;
+corpus) corpus ;;
+*) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
