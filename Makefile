@@ -16,7 +16,7 @@ PYTEST := pytest -q -n 4 --dist loadfile
 .PHONY: sanitize fmt clean
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 18
 
 # A stamp file for each thing that was installed, outdated when one of these is newer.
 SOURCES := pyproject.toml $(wildcard sse_proto/*.[ch])
