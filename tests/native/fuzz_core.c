@@ -25,7 +25,8 @@ static void show(const char *who, const Report *report)
 }
 
 /* Choose where the stream is cut; return the number of cuts. */
-static size_t choose_cuts(unsigned how, unsigned seed, const unsigned char *stream, size_t length, size_t *cuts)
+static size_t choose_cuts(unsigned how, unsigned seed, const unsigned char *stream, size_t length,
+    size_t *cuts)
 {
     size_t count = 0;
     uint32_t random = seed * 2654435761u + 1;

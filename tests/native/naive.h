@@ -249,7 +249,8 @@ static void naive_interpret(const unsigned char *stream, size_t length, const Op
     Report *report)
 {
     static Naive n;
-    Text *all[] = {&n.data, &n.type, &n.last_event_id_buffer, &n.last_event_id, &n.retry, &n.block_retry};
+    Text *all[] = {&n.data, &n.type, &n.last_event_id_buffer, &n.last_event_id, &n.retry,
+        &n.block_retry};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         all[i]->length = 0;
     }
@@ -292,8 +293,8 @@ static void naive_interpret(const unsigned char *stream, size_t length, const Op
         unfinished += rest;
     }
     const void *id = n.last_event_id.length > 0 ? (void *)n.last_event_id.bytes : "";
-    report_end(report, n.too_large, n.has_id ? id : NULL, n.last_event_id.length, n.has_retry ? n.retry.bytes : NULL,
-        n.retry.length, unfinished);
+    report_end(report, n.too_large, n.has_id ? id : NULL, n.last_event_id.length,
+        n.has_retry ? n.retry.bytes : NULL, n.retry.length, unfinished);
 }
 
 #endif

@@ -153,6 +153,8 @@ static bool is_kept(const SSEValue *value)
 
 static void begin(void)
 {
+    Frama_C_make_unknown((char *)old_places, sizeof old_places);
+    Frama_C_make_unknown((char *)new_places, sizeof new_places);
     sse_init(&machine);
     machine.limit = any ? SSE_NO_LIMIT : 9;
     machine.dispatch_empty = any;
