@@ -539,7 +539,7 @@ for request in requests:
         return {"events": [{"data": "?"}]} if is_long else Fault("no answer in 1 s", "silence")
 
     monkeypatch.setattr(Driver, "ask", ask)
-    report = run(make_driver(KNOWN + code), seconds=0.5)
+    report = run(make_driver(KNOWN + code), seconds=4)
     random = [failure for failure in report.failures if failure.family == RANDOM]
     assert {len(b"".join(failure.chunks)) for failure in random if failure.answer} == {9}
 
