@@ -38,9 +38,9 @@ def program(folder: Path, source: str, *options: str) -> Path:
 
 
 def output(command: list[str]) -> str:
+    """Run a program of a test to its end; return what it printed."""
     # A tracer allocates as well: these count blocks.
     unmeasured = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
-    """Run a program of a test to its end; return what it printed."""
     result = subprocess.run(
         command, env=unmeasured, cwd=ROOT, capture_output=True, text=True, check=False
     )
