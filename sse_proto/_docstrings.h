@@ -25,7 +25,8 @@
     "    on_comment: Called with each comment: the text after its colon, less one space. Of a line\n" \
     "        longer than ``max_event_size`` it is given that many bytes.\n" \
     "    on_ignored: Called with each line that the standard ignores and that is no comment, as\n" \
-    "        text: unknown fields, a `retry` that is no number, an `id` with NUL. Cut alike.\n" \
+    "        text: unknown fields, a `retry` that is not a number (of up to 640 digits), an `id` with\n" \
+    "        NUL. Cut off alike.\n" \
     "\n" \
     "Raises:\n" \
     "    ValueError: ``max_event_size`` is less than 1.\n" \
@@ -47,7 +48,7 @@
 #define UNFINISHED_DOC \
     "Bytes of the event that was begun and not finished, as `max_event_size` counts them.\n" \
     "\n" \
-    "A last line without end counts as soon and as long as it may be a field. 0: the stream is\n" \
+    "A last line without end counts while it may be a field. 0: the stream is\n" \
     "between two events, and could end here. After `close`, and after `EventTooLarge`: the bytes\n" \
     "that were discarded."
 
@@ -72,7 +73,8 @@
     "        decoder is of no use afterwards: each further call raises the same error.\n" \
     "    ValueError: The decoder was closed; or ``chunk`` was, as a released `memoryview`.\n" \
     "    RuntimeError: The decoder is in use, by a callback or a parser of its own, or by another\n" \
-    "        thread; or events of another method wait (see `feed_parsed`).\n" \
+    "        thread; or events wait, since a callback or a parser has raised, and are those of\n" \
+    "        another method, or too many (see `feed_parsed`).\n" \
     "\n" \
     "Also what a callback raises. See \"Interpreting an event stream\", HTML Standard 9.2.6."
 
@@ -118,7 +120,7 @@
     "    RuntimeError: As `feed`; or events wait already (see below), and chunks of more than\n" \
     "        ``max_event_size`` bytes have been fed since. This one has not been taken.\n" \
     "\n" \
-    "What ``parse`` raises reaches the caller unchanged, and `failed_event` tells of which event.\n" \
+    "What ``parse`` raises reaches the caller unchanged; `failed_event` tells which event it was.\n" \
     "An `Exception` costs that event alone. It comes after the events before it: if this chunk\n" \
     "has some, they are returned, and the next call raises. The next call goes on with the event\n" \
     "behind it. Anything else, as `KeyboardInterrupt`, comes at once and costs nothing: the next\n" \

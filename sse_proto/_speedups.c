@@ -108,7 +108,7 @@ typedef struct {
 
     /* True while a call may change the decoder. */
     bool running;
-    /* True from a refusal that no call has raised yet, since there were events to return first. */
+    /* True from an SSE_TOO_LARGE that no call has raised yet, since there were events to return first. */
     bool deferred;
 
     /* Events of a call that could not return them, or NULL; of which kind; how many at the front are
@@ -594,7 +594,7 @@ check_held(Decoder *self, const Chunk *chunk)
     if (chunk->length > 0) {
         if ((size_t)chunk->length > self->machine.limit - self->held) {
             PyErr_SetString(PyExc_RuntimeError,
-                            "too many events wait: call feed_parsed() with b'' first");
+                            "too many events wait: call again with b'' first");
             return -1;
         }
         self->held += (size_t)chunk->length;
@@ -668,7 +668,7 @@ finish(Decoder *self, PyObject *events)
     }
     if (self->deferred && PyList_GET_SIZE(events) == 0) {
         Py_DECREF(events);
-        raise_refusal(self, self->machine.refused);
+        raise_refusal(self, SSE_TOO_LARGE);
         return NULL;
     }
     return events;
@@ -964,7 +964,6 @@ close_locked(Decoder *self)
     if (start_running(self) < 0) {
         return -1;
     }
-    SSEResult refusal = self->machine.refused;
     sse_close(&self->machine);
     self->running = false;
     if (self->parse_error != NULL) {
@@ -972,7 +971,7 @@ close_locked(Decoder *self)
         return -1;
     }
     if (self->deferred) {
-        raise_refusal(self, refusal);
+        raise_refusal(self, SSE_TOO_LARGE);
         return -1;
     }
     return 0;

@@ -3,12 +3,12 @@
  * It follows "Parsing an event stream" and "Interpreting an event stream" (HTML Standard, 9.2.5 and
  * 9.2.6), whose words stand in quotes beside the steps. No I/O, no global state, no recursion.
  *
- * Set it up (sse_init), lend it a chunk (sse_feed), and ask what is in there (sse_next), up to
- * SSE_CHUNK_END. The standard decodes the stream to text first. Here lines are found in its bytes,
- * and text is left to the caller: all that the grammar knows is ASCII, and no byte of that is ever
- * part of a longer character, valid or not. A line is looked at where it lies: in the lent chunk
- * or, if the end of a chunk cut it, in `line`. Values are pointers there too. They are copied when
- * the chunk ends before their block does, and data when a second line comes, to be joined to it.
+ * Set it up (sse_init), lend it a chunk (sse_feed), and call sse_next() until SSE_CHUNK_END. The
+ * standard decodes the stream to text first. Here lines are found in its bytes, and text is left to
+ * the caller: all that the grammar knows is ASCII, and no byte of that is part of a longer one.
+ * A line is looked at where it lies: in the lent chunk or, if the end of a chunk cut it, in `line`.
+ * Values are pointers there too. They are copied when the chunk ends before their block does, and
+ * data when a second line comes, to be joined to it.
  */
 #ifndef SSE_CORE_H
 #define SSE_CORE_H
@@ -23,19 +23,23 @@
 #define SSE_REALLOC(bytes, size) ((size) > 0 ? realloc(bytes, size) : (free(bytes), (void *)NULL))
 #endif
 
-/* The largest `limit`, and in effect none. Sums of two such sizes do not overflow. */
+/* The largest `limit`, and in effect none. The sum of two such sizes does not overflow. */
 #define SSE_NO_LIMIT (SIZE_MAX / 2 - 1)
 /* Longest `retry` value that counts, in significant digits. */
 #define SSE_MAX_RETRY_DIGITS 640
-/* The longest beginning of a line that shows whether it is a field: that of "retry:". */
+#define SSE_LEAST(one, other) ((one) < (other) ? (one) : (other))
+/* So many bytes show what a line is: five of the longest name, and the one that follows it. */
 #define SSE_LONGEST_PREFIX 6
-/* Buffers from this size on are given back at the end of the chunk that had a use for them. */
+/* Buffers from this size on, a power of two, are freed when a chunk ends and nothing is in them. */
+#ifndef SSE_LARGE
 #define SSE_LARGE ((size_t)64 * 1024)
+#endif
 
-/* Bytes that lie elsewhere. `bytes` is NULL: there is no such value. */
+/* Bytes that lie elsewhere. NULL `bytes`: there is no such value. */
 typedef struct { const char *bytes; size_t length; } SSESpan;
 typedef struct { char *bytes; size_t length, capacity; } SSEBuffer;
-/* The value of a field: in the chunk, in `line`, or (`at.bytes` is `copy.bytes`) in its copy. */
+/* The value of a field: in the chunk, in `line`, or (`at.bytes` is `copy.bytes`) in its copy, which
+ * then has the same length. Else that of the copy says nothing. */
 typedef struct { SSESpan at; SSEBuffer copy; } SSEValue;
 typedef enum {
     SSE_GO_ON,     /* nothing to report */
@@ -49,7 +53,7 @@ typedef enum {
     SSE_NO_MEMORY, SSE_CLOSED
 } SSEResult;
 
-/* What sse_next() reports. Spans are good until the next call of any function below. */
+/* What sse_next() reports. Spans are good until the next call of sse_next() or sse_close(). */
 typedef struct {
     SSESpan type;   /* `sse_message` itself where the stream names none */
     SSESpan data;
@@ -57,7 +61,6 @@ typedef struct {
     bool has_retry; /* whether the latest SSE_RETRY was in this block */
     SSESpan text;   /* of an observed line or `retry`; of no more than `limit` bytes of its line */
 } SSEEvent;
-
 enum { SSE_OBSERVE_COMMENTS = 1, SSE_OBSERVE_IGNORED = 2 };
 
 typedef struct {
@@ -68,20 +71,22 @@ typedef struct {
     /* The chunk. Set by sse_feed(); `at` moves with each line; all NULL after SSE_CHUNK_END. */
     const char *at, *end;
     const char *next_cr; /* the first CR from `at` on, or NULL: most streams have none */
-    bool line_ended;     /* set by the first line that ends in the chunk; cleared by sse_feed() */
-    /* How many bytes of a byte order mark the stream began with; SSE_BOM_DECIDED when it has all of
-     * them, or another byte. */
+    bool line_ended;     /* set by the first line that ends in the chunk; cleared with it */
+    /* How many bytes of a byte order mark the stream began with; SSE_BOM_DECIDED once the mark is
+     * complete, or a byte differs. */
     unsigned char bom;
-    /* Set when a chunk ends in CR: an LF opening the next one belongs to it, and is no line of its
-     * own. The line that the CR ends is not held back for it. Cleared by the next byte. */
+    /* Set when a chunk ends in CR, and with it a line: an LF opening the next chunk is no further
+     * line. Cleared by the next byte. */
     bool skip_lf;
     /* SSE_GO_ON; after SSE_TOO_LARGE, SSE_NO_MEMORY and SSE_CLOSED these: all calls return it. */
     SSEResult refused;
     /* The line that the chunks so far left unfinished; if it can be no field, and is not observed,
-     * its first SSE_LONGEST_PREFIX bytes. Emptied by its end. */
+     * its first SSE_LONGEST_PREFIX bytes. Its end sets the length to 0; values may lie in the bytes
+     * until a further line needs them, or the chunk ends. */
     SSEBuffer line;
-    /* The block that the lines so far left unfinished. All of it is reset by a blank line. */
-    size_t size;    /* bytes of its field lines as they were sent, each with one end-of-line */
+    /* The block that the lines so far left unfinished. A blank line resets all of it, `id` as well:
+     * the standard's buffer, which stays, is kept by the caller, who hears of each change. */
+    size_t size;    /* bytes of its field lines, each with one end-of-line; in the end: discarded */
     bool has_field; /* an `event`, a valid `id` or a valid `retry`: see `dispatch_empty` */
     bool has_retry; /* a valid `retry` */
     SSEValue data;  /* "data buffer", less its last LF; NULL: no `data` so far */
@@ -95,19 +100,14 @@ enum { SSE_BOM_LENGTH = 3, SSE_BOM_DECIDED = 4 };
 
 /* Buffers and values. */
 
-static inline size_t sse_least(size_t one, size_t other)
-{
-    return one < other ? one : other;
-}
-
 /* Append, and leave room for one byte more. */
 static inline bool sse_append(SSEBuffer *buffer, const char *bytes, size_t length)
 {
     if (length >= buffer->capacity - buffer->length) {
         /* An eighth more than is needed: linear time, and little memory beside what is used. */
-        size_t capacity = buffer->length + length;
-        capacity += capacity / 8 + 64;
-        char *moved = capacity < SSE_NO_LIMIT ? SSE_REALLOC(buffer->bytes, capacity) : NULL;
+        size_t needed = length < SSE_NO_LIMIT ? buffer->length + length : SSE_NO_LIMIT;
+        size_t capacity = needed + needed / 8 + 64;
+        char *moved = needed < SSE_NO_LIMIT ? SSE_REALLOC(buffer->bytes, capacity) : NULL;
         if (moved == NULL) {
             return false;
         }
@@ -121,16 +121,12 @@ static inline bool sse_append(SSEBuffer *buffer, const char *bytes, size_t lengt
     return true;
 }
 
-static void sse_release(SSEBuffer *buffer)
+/* Free a buffer of so many bytes, or more. */
+static inline void sse_release(SSEBuffer *buffer, size_t least)
 {
-    (void)SSE_REALLOC(buffer->bytes, 0);
-    *buffer = (SSEBuffer){NULL, 0, 0};
-}
-
-static inline void sse_trim(SSEBuffer *buffer)
-{
-    if (buffer->capacity >= SSE_LARGE) {
-        sse_release(buffer);
+    if (buffer->capacity >= least) {
+        (void)SSE_REALLOC(buffer->bytes, 0);
+        *buffer = (SSEBuffer){NULL, 0, 0};
     }
 }
 
@@ -138,7 +134,7 @@ static inline void sse_trim(SSEBuffer *buffer)
 static bool sse_keep(SSEValue *value)
 {
     if (value->at.bytes == NULL) {
-        sse_trim(&value->copy);
+        sse_release(&value->copy, SSE_LARGE);
     }
     else if (value->at.bytes != value->copy.bytes) {
         value->copy.length = 0;
@@ -153,10 +149,10 @@ static bool sse_keep(SSEValue *value)
 /* Take nothing more, for this reason; give all memory back. */
 static SSEResult sse_refuse(SSEMachine *m, SSEResult reason, size_t unfinished)
 {
-    sse_release(&m->line);
-    sse_release(&m->data.copy);
-    sse_release(&m->type.copy);
-    sse_release(&m->id.copy);
+    sse_release(&m->line, 0);
+    sse_release(&m->data.copy, 0);
+    sse_release(&m->type.copy, 0);
+    sse_release(&m->id.copy, 0);
     m->data.at.bytes = m->type.at.bytes = m->id.at.bytes = NULL;
     m->at = m->end = m->next_cr = NULL;
     m->size = unfinished;
@@ -171,8 +167,8 @@ static inline bool sse_begins(SSEBuffer line, const char *prefix, size_t length,
                                  : may_become && memcmp(line.bytes, prefix, line.length) == 0;
 }
 
-/* Whether an unfinished line is a field, its name being complete only with the colon; or, if it
- * `may_become` one, the beginning of that much. */
+/* Whether an unfinished line begins with the name of a field and its colon; or, with `may_become`,
+ * is itself a beginning of that. */
 static inline bool sse_begins_field(SSEBuffer line, bool may_become)
 {
     switch (line.length > 0 ? *line.bytes : '\0') {
@@ -184,12 +180,12 @@ static inline bool sse_begins_field(SSEBuffer line, bool may_become)
     }
 }
 
-/* Append to the unfinished line. Of what can be no field the beginning is enough, unless it is
- * observed; then no more than an event may hold. */
+/* Append to the unfinished line. Of what cannot be a field the beginning is enough, unless it is
+ * observed: then `limit` bytes are. */
 static bool sse_extend_line(SSEMachine *m, const char *bytes, size_t length)
 {
     if (m->line.length < SSE_LONGEST_PREFIX) {
-        size_t first = sse_least(length, SSE_LONGEST_PREFIX - m->line.length);
+        size_t first = SSE_LEAST(length, SSE_LONGEST_PREFIX - m->line.length);
         if (!sse_append(&m->line, bytes, first)) {
             return false;
         }
@@ -197,8 +193,8 @@ static bool sse_extend_line(SSEMachine *m, const char *bytes, size_t length)
     }
     if (length > 0 && !sse_begins_field(m->line, false)) {
         unsigned kind = *m->line.bytes == ':' ? SSE_OBSERVE_COMMENTS : SSE_OBSERVE_IGNORED;
-        size_t most = m->observe & kind ? m->limit : 0;
-        length = sse_least(length, most > m->line.length ? most - m->line.length : 0);
+        size_t room = m->limit > m->line.length ? m->limit - m->line.length : 0;
+        length = m->observe & kind ? SSE_LEAST(length, room) : 0;
     }
     return sse_append(&m->line, bytes, length);
 }
@@ -239,16 +235,16 @@ static inline const char *sse_find_line_end(SSEMachine *m)
 static inline bool sse_is_field(SSESpan line, const char *name, size_t length, SSESpan *value)
 {
     if (line.length < length || memcmp(line.bytes, name, length) != 0
-        || (line.length > length && line.bytes[length++] != ':')) {
+        || (line.length > length && line.bytes[length] != ':')) {
         return false;
     }
+    length += line.length > length ? 1 : 0; /* the colon */
     length += line.length > length && line.bytes[length] == ' ' ? 1 : 0;
     *value = (SSESpan){line.bytes + length, line.length - length};
     return true;
 }
 
-/* Whether `line` is a field at all. "If the line starts with a U+003A COLON character (:): Ignore
- * the line." */
+/* Whether `line` is a field that the standard knows. Its first letter tells which. */
 static inline bool sse_is_known(SSESpan line, SSESpan *value)
 {
     switch (*line.bytes) {
@@ -256,33 +252,30 @@ static inline bool sse_is_known(SSESpan line, SSESpan *value)
     case 'e': return sse_is_field(line, "event", 5, value);
     case 'i': return sse_is_field(line, "id", 2, value);
     case 'r': return sse_is_field(line, "retry", 5, value);
-    default: return false;
+    default: return false; /* ':' as well: "Ignore the line." */
     }
 }
 
 /* "Append the field value to the data buffer, then append a single U+000A LINE FEED (LF) character
  * to the data buffer." That LF is put before the next line, since in the end "if the data buffer's
  * last character is a U+000A LINE FEED (LF) character", it is removed. */
-static inline bool sse_add_data(SSEMachine *m, SSESpan value)
+static inline bool sse_add_data(SSEValue *data, SSESpan value)
 {
-    SSEValue *data = &m->data;
     if (data->at.bytes == NULL) {
         data->at = value;
         return true;
     }
-    if (data->at.bytes != data->copy.bytes && !sse_keep(data)) {
+    if (!sse_keep(data)) {
         return false;
     }
     data->copy.bytes[data->copy.length++] = '\n'; /* sse_append() has left room */
-    if (!sse_append(&data->copy, value.bytes, value.length)) {
-        return false;
-    }
+    bool is_added = sse_append(&data->copy, value.bytes, value.length);
     data->at = (SSESpan){data->copy.bytes, data->copy.length};
-    return true;
+    return is_added;
 }
 
-/* Whether "the field value consists of only ASCII digits"; if so, drop leading zeros. */
-static bool sse_is_number(SSESpan *value)
+/* Whether "the field value consists of only ASCII digits", one at least. Drops leading zeros. */
+static bool sse_take_number(SSESpan *value)
 {
     for (size_t i = 0; i < value->length; i++) {
         if (value->bytes[i] < '0' || value->bytes[i] > '9') {
@@ -295,14 +288,14 @@ static bool sse_is_number(SSESpan *value)
     return value->length > 0 && value->length <= SSE_MAX_RETRY_DIGITS;
 }
 
-/* Report a line that says nothing, if somebody wants to know. */
+/* Report an ignored line, if somebody observes these. */
 static SSEResult sse_pass_over(SSEMachine *m, SSESpan line, SSEEvent *event)
 {
     bool is_comment = *line.bytes == ':';
     if (!(m->observe & (is_comment ? SSE_OBSERVE_COMMENTS : SSE_OBSERVE_IGNORED))) {
         return SSE_GO_ON;
     }
-    line.length = sse_least(line.length, m->limit);
+    line.length = SSE_LEAST(line.length, m->limit);
     size_t start = !is_comment ? 0 : line.length > 1 && line.bytes[1] == ' ' ? 2 : 1;
     event->text = (SSESpan){line.bytes + start, line.length - start};
     return is_comment ? SSE_COMMENT : SSE_IGNORED;
@@ -314,8 +307,8 @@ static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan v
 {
     SSEResult result = SSE_GO_ON;
     switch (*line.bytes) {
-    case 'd': /* "If the field name is "data"": see there */
-        return sse_add_data(m, value) ? SSE_GO_ON : sse_refuse(m, SSE_NO_MEMORY, m->size);
+    case 'd': /* "If the field name is "data": [...]": see sse_add_data() */
+        return sse_add_data(&m->data, value) ? SSE_GO_ON : sse_refuse(m, SSE_NO_MEMORY, m->size);
     case 'e': /* "If the field name is "event": Set the event type buffer to the field value." */
         m->type.at = value;
         break;
@@ -329,7 +322,7 @@ static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan v
     default: /* "If the field name is "retry": If the field value consists of only ASCII digits,
               * then interpret the field value as an integer in base ten, and set the event stream's
               * reconnection time to that integer. Otherwise, ignore the field." */
-        if (!sse_is_number(&value)) {
+        if (!sse_take_number(&value)) {
             return sse_pass_over(m, line, event);
         }
         m->has_retry = true;
@@ -340,8 +333,9 @@ static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan v
     return result;
 }
 
-/* Process a line that is not blank. Of one that began in an earlier chunk, what follows its first
- * `begun` bytes is in the chunk as well, at `rest`. Better: the caller may take a view there. */
+/* Process a line that is not blank. Of a joined one the first `begun` bytes came in earlier chunks;
+ * the others also lie in this one, at `rest`. A value that is all there is pointed to there: so the
+ * caller can take a view of its chunk. */
 static inline SSEResult sse_process_line(SSEMachine *m, SSESpan line, size_t begun,
                                          const char *rest, SSEEvent *event)
 {
@@ -390,24 +384,29 @@ static inline SSEResult sse_dispatch(SSEMachine *m, SSEEvent *event)
 /* Copy what lies in the chunk or in `line` and is needed; give back what is large and is not. */
 static inline bool sse_keep_block(SSEMachine *m)
 {
-    size_t capacities /* no less than each of them */
+    size_t capacities /* SSE_LARGE or more if one of them is */
         = m->line.capacity | m->data.copy.capacity | m->type.copy.capacity | m->id.copy.capacity;
     if (m->size == 0 && capacities < SSE_LARGE) { /* as after most chunks */
         return true;
     }
     bool is_kept = sse_keep(&m->data) && sse_keep(&m->type) && sse_keep(&m->id);
-    sse_trim(&m->line);
+    sse_release(&m->line, SSE_LARGE);
     return is_kept;
 }
 
-/* Leave the chunk, which goes back to its owner. */
+/* Leave the chunk, which goes back to its owner. In this order: values may lie in `line`, where the
+ * rest of the chunk goes. If no line has ended, they were kept at the end of an earlier chunk. */
 static SSEResult sse_leave_chunk(SSEMachine *m)
 {
+    if (m->at == NULL) { /* an empty one, or it was left */
+        return SSE_CHUNK_END;
+    }
     const char *rest = m->at;
     size_t length = (size_t)(m->end - m->at);
+    bool is_kept = !m->line_ended || sse_keep_block(m);
+    m->line_ended = false;
     m->at = m->end = m->next_cr = NULL;
-    if ((m->line_ended && !sse_keep_block(m))
-        || (length > 0 && !sse_extend_line(m, rest, length))) {
+    if (!is_kept || (length > 0 && !sse_extend_line(m, rest, length))) {
         return sse_refuse(m, SSE_NO_MEMORY, m->size);
     }
     if (m->line.length > m->limit - m->size && sse_begins_field(m->line, false)) {
@@ -423,12 +422,13 @@ static bool sse_strip_bom(SSEMachine *m)
     for (; m->at < m->end && m->bom < SSE_BOM_LENGTH && *m->at == sse_bom[m->bom]; m->at++) {
         m->bom++;
     }
-    size_t begun = m->bom;
-    if (begun == SSE_BOM_LENGTH || m->at < m->end) {
-        m->bom = SSE_BOM_DECIDED;
+    size_t found = m->bom;
+    if (found < SSE_BOM_LENGTH && m->at == m->end) {
+        return true;
     }
-    /* If it was none, its bytes were the beginning of a line. */
-    return begun == SSE_BOM_LENGTH || m->at == m->end || sse_extend_line(m, sse_bom, begun);
+    m->bom = SSE_BOM_DECIDED;
+    /* A part of it is no mark, but the beginning of a line. */
+    return found == 0 || found == SSE_BOM_LENGTH || sse_extend_line(m, sse_bom, found);
 }
 
 /* Set up a machine for one stream, without limit or options. It owns nothing yet. */
@@ -437,13 +437,12 @@ static inline void sse_init(SSEMachine *m)
     *m = (SSEMachine){.limit = SSE_NO_LIMIT, .refused = SSE_GO_ON};
 }
 
-/* Lend a chunk, until sse_next() returns SSE_CHUNK_END or a later result. May return such a one. */
+/* Lend a chunk. Returns SSE_GO_ON: call sse_next(); or why nothing more is taken. */
 static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
 {
     if (m->refused != SSE_GO_ON || length == 0) {
         return m->refused;
     }
-    m->line_ended = false;
     m->at = chunk;
     m->end = chunk + length;
     if (m->bom != SSE_BOM_DECIDED && !sse_strip_bom(m)) {
@@ -461,7 +460,7 @@ static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
 static inline SSEResult sse_next(SSEMachine *m, SSEEvent *event)
 {
     SSEResult result = m->refused;
-    while (result == SSE_GO_ON && m->at < m->end) {
+    while (result == SSE_GO_ON && m->at != m->end) {
         const char *start = m->at;
         const char *line_end = sse_find_line_end(m);
         if (line_end == NULL) {
@@ -477,6 +476,7 @@ static inline SSEResult sse_next(SSEMachine *m, SSEEvent *event)
             line = (SSESpan){m->line.bytes, m->line.length};
             m->line.length = 0; /* the bytes stay where they are, until the next line needs it */
         }
+        /* "If the line is empty (a blank line): Dispatch the event, as defined below." */
         result = line.length == 0 ? sse_dispatch(m, event)
                                   : sse_process_line(m, line, begun, start, event);
     }

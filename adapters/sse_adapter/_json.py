@@ -19,6 +19,7 @@ from sse_proto import EventTooLarge, ParsedEvent, SSEDecoder, media_type
 
 from ._errors import content_type_of
 from ._reading import (
+    NOTHING,
     AsyncParsedItems,
     EventReader,
     Nothing,
@@ -145,15 +146,15 @@ class JsonParsing(Parsing[_T]):
 
     def take(self) -> _T | Nothing:
         data = self.events[0][1]
-        text = data.strip()
         if self._ends and self._is_end(data):
-            return Nothing.NOTHING
-        if text == _DONE and self._is_lenient:
-            self._reader.end()
-            return Nothing.NOTHING
+            return NOTHING
+        text = data.strip()
         if not text:
             self.events.popleft()
-            return Nothing.NOTHING
+            return NOTHING
+        if text == _DONE and self._is_lenient:
+            self._reader.end()
+            return NOTHING
         try:
             item = self._loads(data)
         except Exception as error:

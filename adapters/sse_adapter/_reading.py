@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ._body import Body
 
 __all__ = [
+    "NOTHING",
     "AsyncEventItems",
     "AsyncEventsToTheEnd",
     "AsyncItems",
@@ -340,7 +341,8 @@ class EventItems(Items[ServerSentEvent]):
     _reader: EventReader
 
     def __next__(self) -> ServerSentEvent:
-        return self._reader.next()
+        events = self._reader.events
+        return events.popleft() if events else self._reader.next()
 
 
 class AsyncEventItems(AsyncItems[ServerSentEvent]):
@@ -410,6 +412,9 @@ class Nothing(Enum):
     NOTHING = 0
 
 
+NOTHING: Final = Nothing.NOTHING  # to look it up in the class costs 60 ns an item
+
+
 class Parsing(ABC, Generic[_T]):
     """Makes items of what a reader has, up to the end of the stream.
 
@@ -459,7 +464,7 @@ class Parsing(ABC, Generic[_T]):
         """Take the first event, whose parser has raised this, away; raise it, if it is an error."""
         event = self.events.popleft()
         if isinstance(error, SkipEvent):
-            return Nothing.NOTHING
+            return NOTHING
         attach_event(error, event)
         raise error
 
@@ -481,7 +486,7 @@ class EventParsing(Parsing[ParsedEvent[_T]]):
     def take(self) -> ParsedEvent[_T] | Nothing:
         type_, data, last_event_id, retry = self.events[0]
         if self._ends and self._is_end(data):
-            return Nothing.NOTHING
+            return NOTHING
         try:
             value = self._parse(type_, data)
         except Exception as error:
@@ -509,7 +514,7 @@ class ParsedItems(Items[_T]):
                     parsing.check()
                     raise StopIteration
             item = parsing.take()
-            if item is not Nothing.NOTHING:
+            if item is not NOTHING:
                 return item
 
 
@@ -529,5 +534,5 @@ class AsyncParsedItems(AsyncItems[_T]):
                     parsing.check()
                     raise StopAsyncIteration
             item = parsing.take()
-            if item is not Nothing.NOTHING:
+            if item is not NOTHING:
                 return item

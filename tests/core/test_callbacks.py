@@ -195,6 +195,16 @@ def test_events_may_not_wait_without_limit(decoder_class: type[SSEDecoder]) -> N
     assert [event.data for event in decoder.feed(b"data: b\n\n")] == ["b"]
 
 
+def test_a_chunk_that_was_not_taken_is_not_in_the_data(decoder_class: type[SSEDecoder]) -> None:
+    decoder = decoder_class(max_event_size=10, on_comment=Callback(LookupError()))
+    with pytest.raises(LookupError):
+        decoder.feed_raw(b": 1\ndata: a\n\n")
+    with pytest.raises(RuntimeError, match="too many events wait"):
+        decoder.feed_raw(b"data: wrong\n\n")
+    events = decoder.feed_raw(bytearray(b"data: b\n\n"))
+    assert [bytes(event.data) for event in events] == [b"a", b"b"]
+
+
 def test_a_callback_cannot_use_its_decoder(decoder_class: type[SSEDecoder]) -> None:
     raised: list[str] = []
 

@@ -281,6 +281,23 @@ def test_empty_chunks_change_nothing(decoder_class: type[SSEDecoder], empty: Byt
 # Options
 
 
+@pytest.mark.parametrize("field", [b"data", b"event", b"id"])
+@pytest.mark.parametrize("before", [b"", b"x\n", b"data: 1\n", b"\n"])
+@pytest.mark.parametrize("length", [1, 70_000])
+def test_empty_chunks_amid_a_long_line(
+    decoder: SSEDecoder, field: bytes, before: bytes, length: int
+) -> None:
+    """A line so long that its buffer is given back once it is not needed."""
+    half, rest = field + b": " + b"x" * length, b"y\ndata: 2\n\n"
+    expected = type(decoder)().feed(before + half + rest)
+    events: list[ServerSentEvent] = []
+    for chunk in (before + half, rest[:1], rest[1:3], rest[3:-1], rest[-1:]):
+        for part in (b"", chunk, b"", b""):
+            events += decoder.feed(part)
+    assert events == expected
+    assert len(expected) == 1
+
+
 def test_defaults(decoder: SSEDecoder) -> None:
     assert decoder.max_event_size == 16 * MIB
     assert decoder.dispatch_empty is False

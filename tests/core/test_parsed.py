@@ -263,6 +263,20 @@ def test_event_too_large_comes_last(decoder_class: type[SSEDecoder]) -> None:
     decoder.close()
 
 
+def test_close_raises_one_error_after_the_other(decoder_class: type[SSEDecoder]) -> None:
+    decoder = decoder_class(max_event_size=10)
+    chunk = b"data: 1\n\ndata: x\n\ndata: too large"
+    assert [event.data for event in decoder.feed_parsed(chunk, number)] == [1]
+    with pytest.raises(ValueError, match="invalid literal"):
+        decoder.close()
+    with pytest.raises(EventTooLarge) as caught:
+        decoder.close()
+    assert caught.value.size == decoder.unfinished == 15
+    decoder.close()
+    with pytest.raises(ValueError, match="after close"):
+        decoder.feed_parsed(b"", number)
+
+
 def test_events_may_not_wait_without_limit(decoder_class: type[SSEDecoder]) -> None:
     decoder = decoder_class(max_event_size=100)
     chunk = b"data: x\n\n" * 5

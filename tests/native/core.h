@@ -28,6 +28,10 @@ static void *counted_realloc(void *bytes, size_t size)
 }
 
 #define SSE_REALLOC counted_realloc
+/* Buffers of this size are given back. The core's own size, or one that the smallest buffer has. */
+enum { LARGE = 64 * 1024, SMALL = 64 };
+static size_t large = LARGE;
+#define SSE_LARGE large
 #include "../../sse_proto/sse_core.h"
 
 /* A chunk lies alone in memory and is gone after its call, for the sanitizers to see. Without them it

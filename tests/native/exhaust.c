@@ -1,9 +1,10 @@
 /* Every stream of up to N tokens, from 3 to 8: the core against the naive interpreter.
  *
  * The tokens are all that the standard tells apart. Each stream is read whole, in chunks of one byte,
- * and cut in two at each of its bytes; with one token less, also with everything reported, and with
- * a limit that most events break; with three tokens less, in each of the ways to cut it, and with
- * each allocation failing in turn. Prints how many comparisons that were.
+ * with empty ones between and without, and cut in two at each of its bytes. With one token less, also
+ * with everything reported, and with a limit that most events break, and each buffer given back as
+ * large ones are. With three tokens less, in each of the ways to cut it, with an empty chunk at each
+ * cut and without, and with each allocation failing in turn. Prints how many comparisons that were.
  */
 #include "core.h"
 
@@ -44,6 +45,16 @@ static bool compare(size_t length, const size_t *cuts, size_t cut_count, const O
     exit(1);
 }
 
+static void compare_with_empty_chunks(size_t length, const size_t *cuts, size_t cut_count,
+    const Options *options, const Report *expected)
+{
+    size_t twice[2 * LONGEST];
+    for (size_t i = 0; i < 2 * cut_count; i++) {
+        twice[i] = cuts[i / 2];
+    }
+    compare(length, twice, 2 * cut_count, options, expected);
+}
+
 static void check(size_t length, const Options *options)
 {
     static Report expected;
@@ -58,6 +69,7 @@ static void check(size_t length, const Options *options)
     if (length > 2) {
         compare(length, cuts, length - 1, options, &expected);
     }
+    compare_with_empty_chunks(length, cuts, length > 0 ? length - 1 : 0, options, &expected);
 }
 
 /* Each set of cuts; and at each single cut, and with all of them, each allocation that fails. */
@@ -75,6 +87,7 @@ static void check_closely(size_t length, const Options *options)
             }
         }
         compare(length, cuts, count, options, &expected);
+        compare_with_empty_chunks(length, cuts, count, options, &expected);
         for (long lasting = 0; count < 2 || count == length - 1; lasting++) {
             allocations_left = lasting;
             bool has_memory = compare(length, cuts, count, options, &expected);
@@ -113,6 +126,8 @@ int main(int count, char **arguments)
     Options all_limited = all;
     all_limited.limit = 12;
     extend(0, tokens, &plain, check);
+    extend(0, tokens - 3, &all, check_closely);
+    large = SMALL;
     extend(0, tokens - 1, &all, check);
     extend(0, tokens - 1, &limited, check);
     extend(0, tokens - 3, &all, check_closely);

@@ -1,7 +1,8 @@
 /* libFuzzer's target: the core against the naive interpreter, in chunks that the input draws.
  *
  * Of the input the first four bytes are what to try, the rest is the stream:
- *     0: bit 0 dispatch_empty, 1 comments, 2 ignored lines, 3 to 5 how to cut
+ *     0: bit 0 dispatch_empty, 1 comments, 2 ignored lines, 3 to 5 how to cut, 6 to give back all
+ *        buffers as if they were large
  *     1: the limit; 0: none
  *     2: where to cut, or how often; bit 7: with empty chunks between
  *     3: how many allocations succeed; 0: all
@@ -72,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
     static Report expected, found; /* kept, so that they are seldom allocated */
     expected.text.length = found.text.length = 0;
     naive_interpret(stream, length, &options, &expected);
+    large = input[0] & 64 ? SMALL : LARGE;
     allocations_left = input[3] == 0 ? -1 : input[3] - 1;
     bool has_memory = core_interpret(stream, length, cuts, cut_count, &options, &found);
     allocations_left = -1;
