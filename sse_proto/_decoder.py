@@ -34,7 +34,7 @@ from array import array
 from collections import deque
 from itertools import repeat
 from mmap import mmap
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, AnyStr, Final, NoReturn, TypeAlias, TypeVar, cast, final
 
 from ._errors import EventTooLarge
 from ._events import ParsedEvent, RawEvent, ServerSentEvent
@@ -773,6 +773,10 @@ class SSEDecoder:
                     call.append_unparsed(fields)
                 else:
                     call.events.append(_new_event(RawEvent, fields))
+            elif block and call.kind is ParsedEvent:
+                event = _read_bytes(self, block)
+                if event is not None:
+                    call.append_unparsed(event)
             elif block:
                 self._process_lines(block + b"\n", position, call)
                 self._dispatch(call)
@@ -801,49 +805,71 @@ class SSEDecoder:
             elif block.startswith(":") and "\n" not in block:
                 continue
             if payload is None:
-                self._process_block(block, events)
+                event = _read_text(self, block)
+                if event is not None:
+                    events.append(_new_event(ServerSentEvent, event))
             else:
-                fields_of_one = ("message", payload, self._last_event_id, None)
-                events.append(_new_event(ServerSentEvent, fields_of_one))
-
-    def _process_block(self, block: str, events: list[ServerSentEvent]) -> None:
-        """Process the lines of one complete block, and the blank line that ends it.
-
-        Blank lines that open the block have nothing to dispatch, and are passed over.
-        """
-        data: list[str] = []
-        event_type = ""
-        retry: int | None = None
-        has_field = False
-
-        for line in block.split("\n"):
-            name, _, value = line.partition(": ")
-            if name not in _NAMES:  # there is no space to strip, no value, or no such field
-                name, _, value = line.partition(":")
-            if name == "data":
-                data.append(value)
-            elif name == "event":
-                event_type = value
-                has_field = True
-            elif name == "id":
-                if "\0" not in value:
-                    # Both: nothing comes between this line and the end of its block.
-                    self._last_event_id = self._last_event_id_buffer = value
-                    has_field = True
-            elif name == "retry":
-                number = _base_ten(value)
-                if number is not None:
-                    self._reconnection_time = retry = number
-                    has_field = True
-
-        if data or (has_field and self._dispatch_empty):
-            # Joining is the same as appending an LF to each line, and removing the last one.
-            fields = (event_type or "message", "\n".join(data), self._last_event_id, retry)
-            events.append(_new_event(ServerSentEvent, fields))
+                event = ("message", payload, self._last_event_id, None)
+                events.append(_new_event(ServerSentEvent, event))
 
 
 def _has_line_end(chunk: bytes) -> bool:
     return _LF in chunk or _CR in chunk
+
+
+def _block_reader(
+    word: Callable[[str], AnyStr], decode: Callable[[AnyStr], str] | None
+) -> Callable[[SSEDecoder, AnyStr], _Fields | None]:
+    """Return a function that reads one complete block, of text or of bytes.
+
+    That processes its lines, and the blank one that ends it, and returns the fields of the event,
+    if there is one. Blank lines that open the block have nothing to dispatch: they are ignored.
+    """
+    newline, colon, colon_space, nul = map(word, ("\n", ":", ": ", "\0"))
+    data_name, event_name, id_name, retry_name = map(word, ("data", "event", "id", "retry"))
+    names = frozenset({data_name, event_name, id_name, retry_name})
+
+    def read(decoder: SSEDecoder, block: AnyStr) -> _Fields | None:
+        data: list[AnyStr] = []
+        event_type: Any = None
+        retry: int | None = None
+        has_field = False
+
+        for line in block.split(newline):
+            name, _, value = line.partition(colon_space)
+            if name == data_name:
+                data.append(value)
+                continue
+            if name not in names:  # there is no space to strip, no value, or no such field
+                name, _, value = line.partition(colon)
+            if name == event_name:
+                event_type = value if decode is None else decode(value)
+                has_field = True
+            elif name == id_name:
+                if nul not in value:
+                    # Both: nothing comes between this line and the end of its block.
+                    event_id: Any = value if decode is None else decode(value)
+                    decoder._last_event_id = decoder._last_event_id_buffer = event_id
+                    has_field = True
+            elif name == retry_name:
+                digits: Any = value if decode is None else decode(value)
+                number = _base_ten(digits)
+                if number is not None:
+                    decoder._reconnection_time = retry = number
+                    has_field = True
+            elif name == data_name:
+                data.append(value)
+
+        if data or (has_field and decoder._dispatch_empty):
+            # Joining is the same as appending an LF to each line, and removing the last one.
+            return event_type or "message", newline.join(data), decoder._last_event_id, retry
+        return None
+
+    return read
+
+
+_read_text: Final = _block_reader(str, None)
+_read_bytes: Final = _block_reader(str.encode, lambda value: value.decode("utf-8", "replace"))
 
 
 def _parse_at_once(call: _Call, parse: Callable[[str, bytes], object]) -> None:
@@ -866,9 +892,9 @@ _SHORTCUTS = True
 # As integers: `int in bytes` is one memchr, `bytes in bytes` four times that.
 _LF: Final = 0x0A
 _CR: Final = 0x0D
-_NAMES: Final = frozenset({"data", "event", "id", "retry"})
 
 
+_Fields: TypeAlias = "tuple[str, Any, str | None, int | None]"
 _Columns: TypeAlias = "tuple[list[Any], list[Any], list[Any], list[Any]]"
 _NO_COLUMNS: Final[_Columns] = ([], [], [], [])
 
@@ -892,9 +918,13 @@ class _Call:
         self.unparsed: _Columns = ([], [], [], []) if kind is ParsedEvent else _NO_COLUMNS
         self.error: Exception | None = None
 
-    def append_unparsed(self, fields: tuple[str, Any, str | None, int | None]) -> None:
-        for column, value in zip(self.unparsed, fields, strict=True):
-            column.append(value)
+    def append_unparsed(self, fields: _Fields) -> None:
+        types, data, ids, retries = self.unparsed
+        event_type, payload, event_id, retry = fields
+        types.append(event_type)
+        data.append(payload)
+        ids.append(event_id)
+        retries.append(retry)
 
     def extend_unparsed(self, all_data: list[bytes], event_id: str | None) -> None:
         """Append several events that have nothing but data."""
