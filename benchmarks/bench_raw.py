@@ -34,6 +34,7 @@ __all__ = ["main"]
 _ROUNDS: Final = 40
 _QUICK_ROUNDS: Final = 5
 _READ: Final = 16 * 1024  # bytes
+_LARGE: Final = "64 KiB of data"
 
 Take: TypeAlias = Callable[[Any, list[bytes], list[Any]], None]
 """Feeds the chunks to a decoder, and appends to the list what was made of them."""
@@ -115,7 +116,7 @@ def _large(events: int = 20) -> Shape:
         f"{shell[:-2]}{rng.getrandbits(4 * digits):0{digits}x}{shell[-2:]}" for _ in range(events)
     ]
     return Shape(
-        name="large",
+        name=_LARGE,
         stands_for="images, embeddings: 64 KiB of data in one line",
         blocks=tuple(f"data: {value}\n\n".encode() for value in data),
         events=tuple(ServerSentEvent(data=value) for value in data),
@@ -204,7 +205,7 @@ def _struct(msgspec: Any, shape: str) -> Any:
     if shape == "anthropic":
         delta = msgspec.defstruct("Delta", [("text", str)])
         return msgspec.defstruct("Block", [("type", str), ("delta", delta | None, None)])
-    if shape == "large":
+    if shape == _LARGE:
         return msgspec.defstruct("Image", [("type", str), ("b64_json", str)])
     delta = msgspec.defstruct("Delta", [("content", str)])
     choice: Any = msgspec.defstruct("Choice", [("delta", delta), ("finish_reason", optional_str)])

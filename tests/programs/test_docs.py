@@ -430,6 +430,20 @@ def test_readme_says_how_many_vectors_pass() -> None:
             assert abs(100 * passed / len(vectors) - claimed) < 1.5
 
 
+def test_feed_raw_is_pointless_where_the_page_says_so() -> None:
+    text = (DOCS / "explanation" / "performance.md").read_text("utf-8")
+    _, _, section = text.partition("\n## What `feed_raw` brings\n")
+    section, _, _ = section.partition("\n## ")
+    rows = re.findall(r"^\| ([^|]+) \| (\d.*) \|$", section, re.M)
+    assert len(rows) == 8
+    for name, cells in rows:
+        (*of_parsers, handed_on) = re.findall(r"\d+ ns: ([\d.]+), ([\d.]+)", cells)
+        assert len(of_parsers) == 2
+        is_small_and_full = name.endswith(", 16 KiB") and not name.startswith("64 KiB")
+        for raw, parsed in [handed_on, *(of_parsers if is_small_and_full else [])]:
+            assert float(parsed) > float(raw), name
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the two commands need make")
 def test_make_knows_the_commands_of_the_readme() -> None:
     commands = set(re.findall(r"^make (\w+)", README.read_text("utf-8"), re.M))
