@@ -134,7 +134,7 @@ def test_code_runs(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    replacements = dict.fromkeys(SERVICES, service)
+    replacements: dict[str, str] = dict.fromkeys(SERVICES, service)
     if TUTORIAL_URL in block.code:
         replacements[TUTORIAL_URL] = request.getfixturevalue("tutorial_server")
     if "import httpx2" in block.code:
