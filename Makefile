@@ -57,10 +57,10 @@ tests: $(VENV)/.dev
 	SSE_PROTO_PURE_PYTHON=1 $(BIN)/pytest -q tests/core/test_iterate.py \
 		tests/core/test_public_api.py tests/core/test_speedups.py -k "not twins and not references"
 bench: $(VENV)/.bench ## conformance, decoders side by side, growth, adapters, payloads, plots
-	set -e; for run in conformance bench_adapter bench_clients bench_raw bench_typed reconnect_real \
+	set -e; for run in conformance bench_adapter bench_clients bench_raw reconnect_real \
 		"reconnect_storm simulate" "bench_decoder --json $(VENV)/decoder.json" \
-		"bench_growth --json $(VENV)/growth.json" "plots $(VENV)/decoder.json $(VENV)/growth.json"; \
-		do $(BIN)/python -m benchmarks.$$run; done
+		"bench_growth --json $(VENV)/growth.json" "bench_typed --json $(VENV)/typed.json" \
+		"plots $(VENV)/decoder.json $(VENV)/growth.json $(VENV)/typed.json"; do $(BIN)/python -m benchmarks.$$run; done
 # A run begins with the corpus that the last one built; an input that fails is written to crash-*.
 fuzz: $(VENV)/.dev ## C against Python against the standard, for FUZZ_SECONDS
 	@$(BIN)/python -m pip install --quiet --only-binary :all: atheris || \

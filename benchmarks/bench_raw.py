@@ -1,11 +1,12 @@
-"""What `feed_raw` brings over `feed` where payloads are handed on.
+"""What `feed_raw` and `feed_parsed` bring over `feed` where payloads are handed on.
 
 Run as ``python -m benchmarks.bench_raw [--quick]``.
 
-Three uses of a payload, each from text (`feed`) and from bytes (`feed_raw`): `orjson.loads`,
-msgspec into a `Struct`, and all payloads of a chunk as bytes for a socket. What each use got is
-checked in the first round, against what `json` makes of the shape's expected events. Interleaved
-rounds, best of each; no time is ever asserted.
+Three uses of a payload, each from text (`feed`), from a view (`feed_raw`) and by the decoder itself
+(`feed_parsed`): `orjson.loads`, msgspec into a `Struct`, and all payloads of a chunk as bytes for a
+socket. What each use got is checked in the first round, against what `json` makes of the shape's
+expected events. Interleaved rounds, best of each; no time is ever asserted. The tables are those of
+docs/explanation/performance.md.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from types import GenericAlias
 from typing import Any, Final, TypeAlias
 
 import sse_proto._decoder
-from sse_proto import ServerSentEvent
+from sse_proto import ServerSentEvent, by_event
 
 from .bench_decoder import environment
 from .shapes import ONE_BLOCK, Shape, anthropic, chunking_name, multibyte, openai
@@ -32,8 +33,8 @@ __all__ = ["main"]
 
 _ROUNDS: Final = 40
 _QUICK_ROUNDS: Final = 5
-_NOTHING: Final = 0.05  # within this share of each other, two times are the same
 _READ: Final = 16 * 1024  # bytes
+_LARGE: Final = "64 KiB of data"
 
 Take: TypeAlias = Callable[[Any, list[bytes], list[Any]], None]
 """Feeds the chunks to a decoder, and appends to the list what was made of them."""
@@ -41,11 +42,11 @@ Take: TypeAlias = Callable[[Any, list[bytes], list[Any]], None]
 
 @dataclass(frozen=True)
 class Use:
-    """What is done with payloads: once from `feed`, and once from `feed_raw`."""
+    """What is done with payloads, in each of three ways."""
 
     name: str
-    from_text: Take
-    from_raw: Take
+    takes: tuple[Take, Take, Take]
+    """From `feed`, from `feed_raw`, from `feed_parsed`."""
     expected: Callable[[list[ServerSentEvent]], Any]
     """What is to come of it, in the form that `found` gives it."""
     found: Callable[[list[Any]], Any]
@@ -65,22 +66,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except ImportError as error:
             print(f"{name} is left out: {error}")
     for name, decoder_class in _twins():
-        print(f"\n{name}, ns per event\n{'':40}{'feed':>10}{'feed_raw':>10}{'ratio':>8}")
+        print(f"\n{name}: feed, and how many times as fast are feed_raw and feed_parsed\n")
+        uses = [use.name for use in _uses("")]
+        print(f"| shape, chunk | {' | '.join(uses)} |", f"| --- {'| ---: ' * len(uses)}|", sep="\n")
         for shape in _shapes():
             for chunking in shape.chunkings:
-                for use in _uses(shape.name):
-                    text, raw = _measure(decoder_class, use, shape, chunking, rounds)
-                    row = f"{shape.name}, {chunking_name(chunking)}, {use.name}"
-                    print(
-                        f"{row:40}{text:10.0f}{raw:10.0f}{text / raw:8.2f}  {_verdict(text, raw)}"
-                    )
+                cells = [
+                    _cell(*_measure(decoder_class, use, shape, chunking, rounds))
+                    for use in _uses(shape.name)
+                ]
+                print(f"| {shape.name}, {chunking_name(chunking)} | {' | '.join(cells)} |")
     return 0
 
 
-def _verdict(text: float, raw: float) -> str:
-    if raw < text * (1 - _NOTHING):
-        return "brings something"
-    return "costs something" if text < raw * (1 - _NOTHING) else "brings nothing"
+def _cell(feed: float, raw: float, parsed: float) -> str:
+    return f"{feed:.0f} ns: {feed / raw:.2f}, {feed / parsed:.2f}"
 
 
 def _twins() -> list[tuple[str, Any]]:
@@ -116,7 +116,7 @@ def _large(events: int = 20) -> Shape:
         f"{shell[:-2]}{rng.getrandbits(4 * digits):0{digits}x}{shell[-2:]}" for _ in range(events)
     ]
     return Shape(
-        name="large",
+        name=_LARGE,
         stands_for="images, embeddings: 64 KiB of data in one line",
         blocks=tuple(f"data: {value}\n\n".encode() for value in data),
         events=tuple(ServerSentEvent(data=value) for value in data),
@@ -129,7 +129,9 @@ def _large(events: int = 20) -> Shape:
 
 
 def _uses(shape: str) -> list[Use]:
-    uses = [Use("handed on", _text_to_socket, _raw_to_socket, _payloads, b"".join)]
+    uses = [
+        Use("handed on", (_text_to_socket, _raw_to_socket, _parsed_to_socket), _payloads, b"".join)
+    ]
     try:
         msgspec: Any = import_module("msgspec")
     except ImportError:
@@ -158,6 +160,14 @@ def _parsing(name: str, parse: Callable[[Any], Any]) -> Use:
             for event in feed_raw(chunk):
                 append(parse(event.data))
 
+    by_type = by_event({}, parse)
+
+    def from_parsed(decoder: Any, chunks: list[bytes], results: list[Any]) -> None:
+        feed_parsed, append = decoder.feed_parsed, results.append
+        for chunk in chunks:
+            for event in feed_parsed(chunk, by_type):
+                append(event.data)
+
     # A Struct has some of the fields: it is compared by those.
     def expected(events: list[ServerSentEvent]) -> Any:
         objects = [json.loads(event.data) for event in events]
@@ -166,7 +176,7 @@ def _parsing(name: str, parse: Callable[[Any], Any]) -> Use:
     def found(results: list[Any]) -> Any:
         return results if name == "orjson" else [_chosen_of_struct(value) for value in results]
 
-    return Use(name, from_text, from_raw, expected, found)
+    return Use(name, (from_text, from_raw, from_parsed), expected, found)
 
 
 def _text_to_socket(decoder: Any, chunks: list[bytes], results: list[Any]) -> None:
@@ -175,6 +185,14 @@ def _text_to_socket(decoder: Any, chunks: list[bytes], results: list[Any]) -> No
 
 def _raw_to_socket(decoder: Any, chunks: list[bytes], results: list[Any]) -> None:
     results += [b"".join([event.data for event in decoder.feed_raw(c)]) for c in chunks]
+
+
+def _parsed_to_socket(decoder: Any, chunks: list[bytes], results: list[Any]) -> None:
+    results += [b"".join([event.data for event in decoder.feed_parsed(c, _same)]) for c in chunks]
+
+
+def _same(_: str, data: bytes) -> bytes:
+    return data
 
 
 def _payloads(events: list[ServerSentEvent]) -> bytes:
@@ -187,7 +205,7 @@ def _struct(msgspec: Any, shape: str) -> Any:
     if shape == "anthropic":
         delta = msgspec.defstruct("Delta", [("text", str)])
         return msgspec.defstruct("Block", [("type", str), ("delta", delta | None, None)])
-    if shape == "large":
+    if shape == _LARGE:
         return msgspec.defstruct("Image", [("type", str), ("b64_json", str)])
     delta = msgspec.defstruct("Delta", [("content", str)])
     choice: Any = msgspec.defstruct("Choice", [("delta", delta), ("finish_reason", optional_str)])
@@ -214,25 +232,22 @@ def _chosen_of_struct(value: Any) -> tuple[str, ...]:
 # Measuring.
 
 
-def _measure(
-    decoder_class: Any, use: Use, shape: Shape, chunking: int, rounds: int
-) -> tuple[float, float]:
-    """Return the nanoseconds an event takes from text, and from bytes."""
+def _measure(decoder_class: Any, use: Use, shape: Shape, chunking: int, rounds: int) -> list[float]:
+    """Return the nanoseconds an event takes, in each of the use's ways."""
     chunks = shape.chunks(chunking)
     expected = use.expected(list(shape.events))
-    takes = (use.from_text, use.from_raw)
-    for take in takes:  # also warms up
+    for take in use.takes:  # also warms up
         results: list[Any] = []
         take(decoder_class(), chunks, results)
         if use.found(results) != expected:
             raise AssertionError(f"{shape.name}, {use.name}: wrong")
 
-    times: tuple[list[int], list[int]] = ([], [])
+    times: list[list[int]] = [[] for _ in use.takes]
     gc.collect()
     gc.disable()
     try:
         for _round in range(rounds):
-            for take, own in zip(takes, times, strict=True):
+            for take, own in zip(use.takes, times, strict=True):
                 results = []
                 start = time.perf_counter_ns()
                 take(decoder_class(), chunks, results)
@@ -240,8 +255,7 @@ def _measure(
                 del results
     finally:
         gc.enable()
-    text, raw = (min(own) / len(shape.events) for own in times)
-    return text, raw
+    return [min(own) / len(shape.events) for own in times]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Typed payloads, of decoders and adapters. ``python -m benchmarks.bench_typed``.
 
 The same chunks, parser and values; only the way from the wire to them differs. All values are
-compared before. Interleaved rounds, best of each; no time is ever asserted.
+compared before. Interleaved rounds, best of each; no time is ever asserted. "Parser" is what the
+parser takes alone, called with the same data in a loop: no way can take less.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _QUICK_ROUNDS: Final = 5
 _READ: Final = 16 * 1024  # bytes
 
 # Makes the values of a whole stream with a decoder of this class; returns the last one.
-Chain: TypeAlias = Callable[[Any, Sequence[bytes]], Any]
+Chain: TypeAlias = Callable[[Any, Sequence[Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Ratio:
     time: float
     """Nanoseconds an event, in the best round."""
     time_against: float
+    parser: float | None
+    """Nanoseconds an event of the parser alone; `None`: not measured."""
+    parser_against: float | None
+    """The same of the other chain; `None` also where that has no parser."""
 
     @property
     def ratio(self) -> float:
@@ -68,13 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("msgspec", "orjson"):
         lines.append(f"{name} {import_module(name).__version__}")
     print(*lines, f"best of {rounds} rounds", "", sep="\n")
-    print(f"{'ns per event':58}{'against':>10}{'ours':>10}{'ratio':>8}  bar")
+    print(f"{'ns per event':48}{'against':>10}{'ours':>10}{'parser':>10}{'ratio':>8}  bar")
     ratios: list[Ratio] = []
     for ratio in _ratios(rounds):
         ratios.append(ratio)
         title = f"{ratio.decoder}: {ratio.chain}"
+        parser_time = "" if ratio.parser is None else f"{ratio.parser:.0f}"
         print(
-            f"{title:58}{ratio.time_against:10.0f}{ratio.time:10.0f}{ratio.ratio:8.2f}  {ratio.bar}"
+            f"{title:48}{ratio.time_against:10.0f}{ratio.time:10.0f}{parser_time:>10}"
+            f"{ratio.ratio:8.2f}  {ratio.bar}"
         )
     if options.json:
         report = {"environment": lines, "rounds": rounds, "ratios": [asdict(r) for r in ratios]}
@@ -97,15 +104,15 @@ def _ratios(rounds: int) -> list[Ratio]:
                 ("orjson", orjson.loads, ""),
             ):
                 _check(decoder_class, shape, loads)
-                against, ours = _measure(
-                    decoder_class, shape, _loop(loads), _parsed(by_event({}, loads)), rounds
-                )
+                against, ours, alone = _measure(decoder_class, shape, _loop(loads), loads, rounds)
                 title = f"{shape_name}, {loads_name}, feed_parsed"
-                ratios.append(Ratio(name, title, "feed and a loop", loads_bar, ours, against))
-        shape = shapes[0][1]
-        against, ours = _measure(decoder_class, shape, _feed, _parsed(by_event({}, len)), rounds)
+                ratios.append(
+                    Ratio(name, title, "feed and a loop", loads_bar, ours, against, alone, alone)
+                )
+        against, ours, alone = _measure(decoder_class, shapes[0][1], _feed, len, rounds)
         title = "chat, a parser that does nothing"
-        ratios.append(Ratio(name, title, "feed", "1/1.3 = 0.77" if is_c else "", ours, against))
+        bar = "1/1.3 = 0.77" if is_c else ""
+        ratios.append(Ratio(name, title, "feed", bar, ours, against, alone, None))
     ratios.append(_iter_json(orjson.loads, shapes[0][1], rounds))
     ratios.append(_end_to_end(msgspec.json.Decoder(chunk).decode, openai(), rounds))
     return ratios
@@ -119,8 +126,14 @@ def _iter_json(loads: Callable[[Any], Any], shape: Shape, rounds: int) -> Ratio:
     httpx: Any = import_module("httpx")
     chunks = shape.chunks(_READ)
     headers = {"Content-Type": "text/event-stream"}
+    text = [event.data for event in shape.events]  # what `json.loads` gets; bytes take it longer
+    parsers: list[tuple[Callable[[Any], Any], Sequence[Any]]]
+    parsers = [(json.loads, text), (loads, [data.encode() for data in text])]
     times: tuple[list[int], list[int]] = [], []
+    alone: tuple[list[int], list[int]] = [], []
     for _ in range(rounds):
+        for (parse, data), its_times in zip(parsers, alone, strict=True):
+            its_times.append(_time(_alone(parse), None, data))
         for arguments, its_times in zip(((), (loads,)), times, strict=True):
             response = httpx.Response(200, headers=headers, content=iter(chunks))
             items: Any = EventSource(response).iter_json(*arguments)
@@ -128,9 +141,11 @@ def _iter_json(loads: Callable[[Any], Any], shape: Shape, rounds: int) -> Ratio:
             count = sum(1 for _ in items)
             its_times.append(time.perf_counter_ns() - start)
             assert count == len(shape.events)
-    against, ours = (min(its_times) / len(shape.events) for its_times in times)
+    against, ours, parser_against, parser = (
+        min(its_times) / len(shape.events) for its_times in (*times, *alone)
+    )
     title = "chat, iter_json(orjson.loads)"
-    return Ratio("sse_httpx", title, "iter_json()", "5.0", ours, against)
+    return Ratio("sse_httpx", title, "iter_json()", "5.0", ours, against, parser, parser_against)
 
 
 def _end_to_end(loads: Callable[[Any], Any], shape: Shape, rounds: int) -> Ratio:
@@ -162,7 +177,7 @@ def _end_to_end(loads: Callable[[Any], Any], shape: Shape, rounds: int) -> Ratio
                     assert count == events
     against, own = (min(its_times) / events for its_times in times)
     title = "chat, Struct, end to end (CPU)"
-    return Ratio(library, title, "OpenAI's SDK", "30", own, against)
+    return Ratio(library, title, "OpenAI's SDK", "30", own, against, None, None)
 
 
 @contextmanager
@@ -255,6 +270,18 @@ def _feed(decoder_class: Any, chunks: Sequence[bytes]) -> Any:
     return value
 
 
+def _alone(parse: Callable[[Any], Any]) -> Chain:
+    """Call the parser with each item, without a decoder."""
+
+    def chain(_: Any, data: Sequence[Any]) -> Any:
+        value: Any = None
+        for item in data:
+            value = parse(item)
+        return value
+
+    return chain
+
+
 def _check(decoder_class: Any, shape: Shape, loads: Callable[[Any], Any]) -> None:
     """Fail if the values are not those of the shape's events."""
     expected = [loads(event.data) for event in shape.events]
@@ -268,21 +295,31 @@ def _check(decoder_class: Any, shape: Shape, loads: Callable[[Any], Any]) -> Non
 
 
 def _measure(
-    decoder_class: Any, shape: Shape, against: Chain, ours: Chain, rounds: int
-) -> tuple[float, float]:
-    """Return the nanoseconds an event of both chains, in the best round of each."""
+    decoder_class: Any, shape: Shape, against: Chain, loads: Callable[[Any], Any], rounds: int
+) -> tuple[float, float, float]:
+    """Return the nanoseconds an event, in the best round of each.
+
+    Of the other chain, of `feed_parsed` with this parser, and of the parser alone.
+    """
     chunks = shape.chunks(_READ)
-    times: tuple[list[int], list[int]] = [], []
+    data = [event.data.encode() for event in shape.events]
+    runs = (against, chunks), (_parsed(by_event({}, loads)), chunks), (_alone(loads), data)
+    times: tuple[list[int], list[int], list[int]] = [], [], []
     gc.collect()
     gc.disable()  # a collection would hit one of them by chance
     for _ in range(rounds):
-        for chain, its_times in zip((against, ours), times, strict=True):
-            start = time.perf_counter_ns()
-            chain(decoder_class, chunks)
-            its_times.append(time.perf_counter_ns() - start)
+        for (chain, its_input), its_times in zip(runs, times, strict=True):
+            its_times.append(_time(chain, decoder_class, its_input))
     gc.enable()
     events = len(shape.events)
-    return min(times[0]) / events, min(times[1]) / events
+    return min(times[0]) / events, min(times[1]) / events, min(times[2]) / events
+
+
+def _time(chain: Chain, decoder_class: Any, chunks: Sequence[Any]) -> int:
+    """Return the nanoseconds that the chain takes."""
+    start = time.perf_counter_ns()
+    chain(decoder_class, chunks)
+    return time.perf_counter_ns() - start
 
 
 if __name__ == "__main__":

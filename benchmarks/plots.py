@@ -1,6 +1,6 @@
 """Draws the plots of the documentation from what the benchmarks wrote.
 
-Run as ``python -m benchmarks.plots DECODER_JSON GROWTH_JSON [--directory DIRECTORY]``.
+Run as ``python -m benchmarks.plots DECODER_JSON GROWTH_JSON TYPED_JSON [--directory DIRECTORY]``.
 
 SVG on a transparent ground, in colours between light and dark: readable on either. The same numbers
 give the same bytes.
@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["INK", "decoder_figure", "growth_figure", "main", "save"]
+__all__ = ["INK", "decoder_figure", "growth_figure", "main", "save", "typed_figure"]
 
 _DIRECTORY: Final = Path(__file__).parent.parent / "docs" / "explanation" / "plots"
 INK: Final = "#8a8a8a"
@@ -37,6 +37,7 @@ _STYLES: Final[dict[str, tuple[str, str]]] = {
     "niquests": ("#5f7fd0", "*"),
 }
 _STREAM_COLOURS: Final = ("#e4572e", "#2e86de", "#3aa655")
+_PARSER, _AGAINST, _OURS = INK, "#2e86de", "#e4572e"
 # Shapes whose time for an event is far above that of the others.
 _APART: Final = ("tiny", "huge_line")
 
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plots")
     parser.add_argument("decoder", type=Path, help="from bench_decoder --json")
     parser.add_argument("growth", type=Path, help="from bench_growth --json")
+    parser.add_argument("typed", type=Path, help="from bench_typed --json")
     parser.add_argument("--directory", type=Path, default=_DIRECTORY)
     options = parser.parse_args(arguments)
     try:
@@ -72,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no plots: {error}")
         return 0
     options.directory.mkdir(parents=True, exist_ok=True)
-    for name, draw in (("decoder", decoder_figure), ("growth", growth_figure)):
+    figures = {"decoder": decoder_figure, "growth": growth_figure, "typed": typed_figure}
+    for name, draw in figures.items():
         report = json.loads(getattr(options, name).read_text("utf-8"))
         path = options.directory / f"{name}.svg"
         save(path, partial(draw, report))
@@ -202,6 +205,56 @@ def growth_figure(report: dict[str, Any]) -> Any:
         linestyle=":",
         linewidth=1.2,
     )
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def typed_figure(report: dict[str, Any]) -> Any:
+    """Draw the time of each way to a value below that of another, and the parser's part of it."""
+    # Where the parser's part is not known, what is compared are whole clients: another scale.
+    parts: list[list[dict[str, Any]]] = [[], []]
+    for ratio in report["ratios"]:
+        parts[ratio["parser"] is None].append(ratio)
+    parts = [part for part in parts if part]
+
+    pyplot: Any = import_module("matplotlib.pyplot")
+    figure, axes = pyplot.subplots(
+        len(parts),
+        figsize=(9, 1.4 + 0.5 * len(report["ratios"])),
+        height_ratios=[len(part) for part in parts],
+        squeeze=False,
+        layout="constrained",
+    )
+    handles: dict[str, Any] = {}
+    for axis, part in zip(axes[:, 0], parts, strict=True):
+        labels: dict[float, str] = {}
+        for row, ratio in enumerate(part):
+            ours = f"{ratio['decoder']}: {ratio['chain']}"
+            faster = f", {ratio['time_against'] / ratio['time']:.2f}x"
+            for y, label, suffix, colour, note in (
+                (row - 0.19, ratio["against"], "_against", _AGAINST, ""),
+                (row + 0.19, ours, "", _OURS, faster),
+            ):
+                time, parser = ratio[f"time{suffix}"], ratio[f"parser{suffix}"] or 0
+                name = "the rest, ours" if y > row else "the rest, of what it is compared with"
+                handles["the parser alone"] = axis.barh(y, parser, 0.34, color=_PARSER)
+                handles[name] = axis.barh(y, time - parser, 0.34, left=parser, color=colour)
+                axis.annotate(
+                    _duration(float(f"{time:.3g}")) + note,
+                    (time, y),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    verticalalignment="center",
+                    fontsize=8,
+                )
+                labels[y] = label
+        axis.set_yticks(list(labels), labels.values(), fontsize=8)
+        axis.set_ylim(len(part) - 0.5, -0.5)
+        axis.tick_params(axis="y", length=0)
+        axis.margins(x=0.15)
+        axis.xaxis.set_major_formatter(pyplot.FuncFormatter(_duration))
+        axis.grid(visible=True, axis="x")
+    axes[-1, 0].set_xlabel("time for an event, best")
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
     return figure
 

@@ -8,6 +8,7 @@ Each answer is printed token by token. Ctrl-C ends the answer, and at the prompt
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 
@@ -52,15 +53,19 @@ def ask(client: httpxr.Client, url: str, model: str, messages: list[dict[str, st
         timeout=httpxr.Timeout(10, read=120),  # a model may think for long
     ) as source:
         try:
-            for chunk in source.iter_json():
-                for choice in chunk["choices"]:
-                    token = choice["delta"].get("content") or ""
-                    answer += token
-                    print(token, end="", flush=True)
+            for text in source.iter_json(text_of):
+                answer += text
+                print(text, end="", flush=True)
         except KeyboardInterrupt:
             print(" [interrupted]", end="")
     print()
     return answer
+
+
+def text_of(chunk: bytes) -> str:
+    """Return what a chunk, which is JSON, adds to the answer."""
+    choices = json.loads(chunk)["choices"]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,8 @@ BLOCK: Final = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 TUTORIAL_URL: Final = "http://127.0.0.1:8000"
+ANTHROPIC_URL: Final = "https://api.anthropic.com"
+SERVICES: Final = ("https://example.com", "https://api.openai.com", ANTHROPIC_URL)
 
 
 class Block(NamedTuple):
@@ -132,18 +134,30 @@ def test_code_runs(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    replacements = {"https://example.com": service, "https://api.openai.com": service}
+    replacements: dict[str, str] = dict.fromkeys(SERVICES, service)
     if TUTORIAL_URL in block.code:
         replacements[TUTORIAL_URL] = request.getfixturevalue("tutorial_server")
     if "import httpx2" in block.code:
         pytest.importorskip("httpx2")
     monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", API_KEY)
     exec(block.compiled(replacements), {"__name__": "__main__"})
     printed = capsys.readouterr()
     assert printed.err == ""
     if block.output is not None:
         # Where an output ends with a blank line, the page has one; pages have no trailing spaces.
         assert printed.out == block.output
+
+
+def test_an_error_in_the_middle_of_an_answer_becomes_what_the_page_says(
+    service: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (block,) = (block for block in BLOCKS if ANTHROPIC_URL in block.code)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", API_KEY)
+    exec(block.compiled({ANTHROPIC_URL: f"{service}/overloaded"}), {"__name__": "__main__"})
+    printed = capsys.readouterr().out
+    assert "overloaded_error" in printed
+    assert f"\n```text\n{printed}```\n" in block.page.read_text("utf-8")
 
 
 @pytest.mark.parametrize("block", named([block for block in BLOCKS if block.comment]))
@@ -311,7 +325,8 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_resolve(page: Path) -> None:
-    for match in re.finditer(r"\]\(([^)]+)\)", page.read_text("utf-8")):
+    prose = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for match in re.finditer(r"\]\(([^)]+)\)", prose):
         target, _, anchor = match[1].replace("\n", " ").partition("#")
         if target.startswith("https://"):
             continue
@@ -413,6 +428,20 @@ def test_readme_says_how_many_vectors_pass() -> None:
             passed = sum(not conformance.failure(peer, v, bytewise=bytewise) for v in vectors)
             assert passed == len(vectors) if peer.is_ours else passed < len(vectors)
             assert abs(100 * passed / len(vectors) - claimed) < 1.5
+
+
+def test_feed_raw_is_pointless_where_the_page_says_so() -> None:
+    text = (DOCS / "explanation" / "performance.md").read_text("utf-8")
+    _, _, section = text.partition("\n## What `feed_raw` brings\n")
+    section, _, _ = section.partition("\n## ")
+    rows = re.findall(r"^\| ([^|]+) \| (\d.*) \|$", section, re.M)
+    assert len(rows) == 8
+    for name, cells in rows:
+        (*of_parsers, handed_on) = re.findall(r"\d+ ns: ([\d.]+), ([\d.]+)", cells)
+        assert len(of_parsers) == 2
+        is_small_and_full = name.endswith(", 16 KiB") and not name.startswith("64 KiB")
+        for raw, parsed in [handed_on, *(of_parsers if is_small_and_full else [])]:
+            assert float(parsed) > float(raw), name
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the two commands need make")

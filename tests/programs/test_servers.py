@@ -17,7 +17,7 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
@@ -580,3 +580,63 @@ def test_chat_completion_without_stream_and_errors(app_url: str) -> None:
         status, error = chat(client, {}, key="wrong")
         assert status == 401
         assert json.loads(error)["error"]["code"] == "invalid_api_key"
+
+
+def message(
+    client: Client, path: str = "/v1/messages", without: str = "", **more: object
+) -> tuple[int, bytes]:
+    """Ask for a message, but leave one field or header out."""
+    messages = [{"role": "user", "content": "A joke"}]
+    body = {"model": "test", "max_tokens": 99, "messages": messages, **more}
+    headers = {"x-api-key": apps.API_KEY, "anthropic-version": "2023-06-01"}
+    for part in (body, headers):
+        part.pop(without, None)
+    client.request("POST", path, json.dumps(body), headers)
+    response = client.getresponse()
+    return response.status, response.read()
+
+
+def named_events(stream: bytes) -> list[tuple[str, dict[str, Any]]]:
+    blocks = stream.decode().removesuffix("\n\n").split("\n\n")
+    lines = [block.split("\n") for block in blocks]
+    return [
+        (name.removeprefix("event: "), json.loads(data.removeprefix("data: ")))
+        for name, data in lines
+    ]
+
+
+def test_messages_stream_named_events(app_url: str) -> None:
+    with http_client(app_url) as client:
+        events = named_events(message(client, stream=True)[1])
+    assert all(name == data["type"] for name, data in events)
+    names = list(dict.fromkeys(name for name, _ in events))
+    assert names == [
+        *("message_start", "content_block_start", "ping", "content_block_delta"),
+        *("content_block_stop", "message_delta", "message_stop"),
+    ]
+    deltas = [data["delta"] for name, data in events if name == "content_block_delta"]
+    assert "".join(delta["text"] for delta in deltas) == apps.ANSWER
+    ((end, usage),) = [(d["delta"], d["usage"]) for name, d in events if name == "message_delta"]
+    assert (end["stop_reason"], usage["output_tokens"]) == ("end_turn", len(apps.TOKENS))
+
+
+def test_messages_break_off_by_an_error_of_their_own(app_url: str) -> None:
+    with http_client(app_url) as client:
+        status, stream = message(client, "/overloaded/v1/messages", stream=True)
+    assert status == 200
+    *before, (name, last) = named_events(stream)
+    assert (name, last["error"]["type"]) == ("error", "overloaded_error")
+    assert before[-1][0] == "content_block_delta"
+
+
+def test_messages_without_stream_and_errors(app_url: str) -> None:
+    with http_client(app_url) as client:
+        status, whole = message(client)
+        assert (status, json.loads(whole)["content"][0]["text"]) == (200, apps.ANSWER)
+        for without, expected, what in (
+            ("x-api-key", 401, "authentication_error"),
+            ("anthropic-version", 400, "invalid_request_error"),
+            ("max_tokens", 400, "invalid_request_error"),
+        ):
+            status, error = message(client, without=without)
+            assert (status, json.loads(error)["error"]["type"]) == (expected, what)

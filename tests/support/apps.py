@@ -212,6 +212,71 @@ async def _chat_completions(request: Request) -> Response:
     return StreamingResponse(_chunk_events(body), media_type="text/event-stream")
 
 
+# -- the Messages service, in the shapes that Anthropic documents ----------------------------------
+
+
+def _messages_error(status: int, kind: str, message: str) -> Response:
+    error = {"type": kind, "message": message}
+    return JSONResponse({"type": "error", "error": error, "request_id": "req_011CSHoE"}, status)
+
+
+def _message(model: str, content: list[Json], stop_reason: str | None, tokens: int) -> Json:
+    return {
+        "id": "msg_013Zva2CMHLNnXjNJJKqJ2EF",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": content,
+        "stop_reason": stop_reason,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 12, "output_tokens": tokens},
+    }
+
+
+def _message_events(model: str, *, fails: bool) -> Iterator[Json]:
+    """One block of text; if it fails, an error comes in place of the second half."""
+    yield {"type": "message_start", "message": _message(model, [], None, 1)}
+    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    yield {"type": "ping"}
+    for token in TOKENS[: len(TOKENS) // 2 if fails else None]:
+        delta = {"type": "text_delta", "text": token}
+        yield {"type": "content_block_delta", "index": 0, "delta": delta}
+    if fails:
+        error = {"type": "overloaded_error", "message": "Overloaded"}
+        yield {"type": "error", "error": error}
+        return
+    yield {"type": "content_block_stop", "index": 0}
+    stop = {"stop_reason": "end_turn", "stop_sequence": None}
+    yield {"type": "message_delta", "delta": stop, "usage": {"output_tokens": len(TOKENS)}}
+    yield {"type": "message_stop"}
+
+
+async def _named_by_type(values: Iterator[Json]) -> AsyncIterator[bytes]:
+    for value in values:
+        data = json.dumps(value, separators=(",", ":"))
+        yield f"event: {value['type']}\ndata: {data}\n\n".encode()
+        await asyncio.sleep(_TOKEN_DELAY)
+
+
+async def _messages(request: Request) -> Response:
+    """Answer with the text; below ``/overloaded``, break off in the middle of it."""
+    if request.headers.get("x-api-key") != API_KEY:
+        return _messages_error(401, "authentication_error", "invalid x-api-key")
+    if "anthropic-version" not in request.headers:
+        message = "anthropic-version: header is required"
+        return _messages_error(400, "invalid_request_error", message)
+    body = cast("Json", await request.json())
+    for name in ("model", "max_tokens", "messages"):
+        if name not in body:
+            return _messages_error(400, "invalid_request_error", f"{name}: Field required")
+    model: str = body["model"]
+    if not body.get("stream"):
+        content = [{"type": "text", "text": ANSWER}]
+        return JSONResponse(_message(model, content, "end_turn", len(TOKENS)))
+    events = _message_events(model, fails=request.url.path.startswith("/overloaded/"))
+    return StreamingResponse(_named_by_type(events), media_type="text/event-stream")
+
+
 app: Final = Starlette(
     routes=[
         Route("/events", _events),
@@ -221,6 +286,8 @@ app: Final = Starlette(
         Route("/html", _html),
         Route("/gzip", _gzip),
         Route("/v1/chat/completions", _chat_completions, methods=["POST"]),
+        Route("/v1/messages", _messages, methods=["POST"]),
+        Route("/overloaded/v1/messages", _messages, methods=["POST"]),
     ]
 )
 
