@@ -81,7 +81,8 @@ typedef struct {
     PyTypeObject *by_event_class; /* by_event */
     PyObject *skip_class;         /* SkipEvent */
     PyObject *attach_event;       /* the function */
-    PyObject *message;            /* "message", interned */
+    PyObject *message;            /* "message", interned, as the names of by_event's attributes: */
+    PyObject *parsers, *fallback;
 } ModuleState;
 
 typedef struct {
@@ -727,8 +728,8 @@ get_parser(Decoder *self, PyObject *parse, Parser *parser)
     if (!Py_IS_TYPE(parse, self->module.by_event_class)) {
         return 0;
     }
-    parser->parsers = PyObject_GetAttrString(parse, "parsers");
-    parser->fallback = PyObject_GetAttrString(parse, "default");
+    parser->parsers = PyObject_GetAttr(parse, self->module.parsers);
+    parser->fallback = PyObject_GetAttr(parse, self->module.fallback);
     if (parser->parsers == NULL || parser->fallback == NULL) {
         return -1;
     }
@@ -1070,6 +1071,8 @@ visit_module_state(ModuleState *state, visitproc visit, void *arg)
     Py_VISIT(state->skip_class);
     Py_VISIT(state->attach_event);
     Py_VISIT(state->message);
+    Py_VISIT(state->parsers);
+    Py_VISIT(state->fallback);
     return 0;
 }
 
@@ -1084,6 +1087,8 @@ clear_module_state(ModuleState *state)
     Py_CLEAR(state->skip_class);
     Py_CLEAR(state->attach_event);
     Py_CLEAR(state->message);
+    Py_CLEAR(state->parsers);
+    Py_CLEAR(state->fallback);
 }
 
 static void
@@ -1098,6 +1103,8 @@ copy_module_state(ModuleState *copy, const ModuleState *state)
     Py_INCREF(copy->skip_class);
     Py_INCREF(copy->attach_event);
     Py_INCREF(copy->message);
+    Py_INCREF(copy->parsers);
+    Py_INCREF(copy->fallback);
 }
 
 /* Set the limit of the machine from `max_event_size`. */
@@ -1324,7 +1331,9 @@ module_exec(PyObject *module)
         return -1;
     }
     state->message = PyUnicode_InternFromString("message");
-    if (state->message == NULL) {
+    state->parsers = PyUnicode_InternFromString("parsers");
+    state->fallback = PyUnicode_InternFromString("default");
+    if (state->message == NULL || state->parsers == NULL || state->fallback == NULL) {
         return -1;
     }
     PyObject *decoder = PyType_FromModuleAndSpec(module, &decoder_spec, NULL);
