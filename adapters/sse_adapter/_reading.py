@@ -305,7 +305,7 @@ def explained(objection: str, start: bytes) -> str:
 
 
 class Items(ABC, Generic[_T]):
-    """Iterator over the items of a response. Another one goes on where this one stopped."""
+    """Iterator over the items of a stream. Another one goes on where this one stopped."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -322,7 +322,7 @@ class Items(ABC, Generic[_T]):
 
 
 class AsyncItems(ABC, Generic[_T]):
-    """Asynchronous iterator over the items of a response, as `Items`."""
+    """Asynchronous iterator over the items of a stream, as `Items`."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

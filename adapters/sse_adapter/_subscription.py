@@ -14,7 +14,7 @@ from collections import deque
 from functools import partial
 from inspect import isawaitable
 from random import Random
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from sse_proto import (
     EventSourceProtocol,
@@ -34,21 +34,25 @@ from ._body import run
 from ._chunks import Chunks
 from ._coding import CodingError
 from ._errors import SSEError
+from ._json import json_of
 from ._reading import explained
+from ._typed import AsyncTypedItems, Turns, TypedItems, event_parser, json_parser
 from ._waiting import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sse_proto import Action, NextRequest, ServerSentEvent
+    from sse_proto import Action, NextRequest, ParsedEvent, ServerSentEvent
 
     from ._body import Body
     from ._options import SubscribeOptions
+    from ._reading import AsyncItems, Items
     from ._waiting import Waiter
 
 __all__ = ["AsyncSubscription", "Connector", "Subscription"]
 
 _R = TypeVar("_R")
+_T = TypeVar("_T")
 
 _DEFAULT_POLICY: Final = ReconnectPolicy()
 _LOGGER: Final = logging.getLogger("sse_adapter")
@@ -444,6 +448,48 @@ class Subscription(_BaseSubscription[_R]):
             if not self._events:
                 raise StopIteration
 
+    @overload
+    def iter_json(self) -> Items[Any]: ...
+    @overload
+    def iter_json(self, loads: Callable[[bytes], _T]) -> Items[_T]: ...
+    def iter_json(self, loads: Callable[[bytes], Any] | None = None) -> Items[Any]:
+        """Return an iterator of each event's data, parsed as JSON. Empty data are passed over.
+
+        It goes on over reconnections, where this subscription is; and another loop, of this kind or
+        another, goes on where it stopped. Its ``close()`` closes the subscription.
+
+        Args:
+            loads: Called with the data of each event when its turn has come, as UTF-8, with U+FFFD
+                in the place of what was not: ``orjson.loads``, ``msgspec.json.Decoder(X).decode``,
+                ``TypeAdapter(X).validate_json``. An event for which it raises `SkipEvent` is left
+                out. Default: `json.loads`.
+
+        Iterating raises what ``loads`` does, for one event; you may go on with the next. Of an
+        `Exception` `failed_event` tells the event. Anything else, as `KeyboardInterrupt`, costs no
+        event: the next call parses that one again. By default ``loads`` raises:
+            json.JSONDecodeError: Data is not JSON; the message shows its start. That is also what
+                ``[DONE]`` is, unless ``until="[DONE]"`` was given to ``subscribe``.
+
+        Otherwise as iterating over the subscription. Where the stream ends, and which events are
+        pings, is told there, by the options of ``subscribe``.
+        """
+        return self._typed(json_parser(loads or json_of))
+
+    def iter_parsed(self, parse: Callable[[str, bytes], _T]) -> Items[ParsedEvent[_T]]:
+        """Return an iterator over the events, the data of each parsed.
+
+        Args:
+            parse: Called with the event type and the data of each event, which are those that
+                ``loads`` of `iter_json` gets; `by_event` makes one of several that take the data
+                alone. An event for which it raises `SkipEvent` is left out.
+
+        Otherwise as `iter_json`, but data may be empty.
+        """
+        return self._typed(event_parser(parse))
+
+    def _typed(self, parse: Callable[[ServerSentEvent, bytes], _T]) -> Items[_T]:
+        return TypedItems(Turns(self._events, parse), self._advance, self.close)
+
     def close(self) -> None:
         """Stop for good: the connection is closed, a wait is over, iterating ends.
 
@@ -466,6 +512,24 @@ class AsyncSubscription(_BaseSubscription[_R]):
             if not self._events:
                 raise StopAsyncIteration
         return self._events.popleft()
+
+    @overload
+    def aiter_json(self) -> AsyncItems[Any]: ...
+    @overload
+    def aiter_json(self, loads: Callable[[bytes], _T]) -> AsyncItems[_T]: ...
+    def aiter_json(self, loads: Callable[[bytes], Any] | None = None) -> AsyncItems[Any]:
+        """Return an asynchronous iterator of each event's data, as `Subscription.iter_json`.
+
+        Its ``aclose()`` closes the subscription. A cancellation costs no event.
+        """
+        return self._typed(json_parser(loads or json_of))
+
+    def aiter_parsed(self, parse: Callable[[str, bytes], _T]) -> AsyncItems[ParsedEvent[_T]]:
+        """Return an asynchronous iterator over the events, as `Subscription.iter_parsed`."""
+        return self._typed(event_parser(parse))
+
+    def _typed(self, parse: Callable[[ServerSentEvent, bytes], _T]) -> AsyncItems[_T]:
+        return AsyncTypedItems(Turns(self._events, parse), self._advance, self.aclose)
 
     async def aclose(self) -> None:
         """Stop for good: the connection is closed, a wait is over, iterating ends.
