@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -17,7 +18,8 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import assert_never, assert_type
 
-from sse_httpx import EventSource, iter_json
+from sse_adapter import AsyncItems, AsyncSubscription, Items, Subscription
+from sse_httpx import EventSource, asubscribe, iter_json, subscribe
 from sse_proto import (
     BytesLike,
     ParsedEvent,
@@ -326,3 +328,71 @@ async def test_asynchronous_loops_of_a_source() -> None:
         assert_type(item, Delta)
     async for some in built.aiter_json():
         assert_type(some, Any)
+
+
+def serving(content: bytes) -> httpx.MockTransport:
+    headers = {"Content-Type": "text/event-stream"}
+    return httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, content=content))
+
+
+@contextmanager
+def subscription(content: bytes) -> Generator[Subscription[httpx.Response], None, None]:
+    with httpx.Client(transport=serving(content)) as client:
+        with subscribe(client, "GET", "http://test/", reconnect=None) as events:
+            assert_type(events, Subscription[httpx.Response])
+            yield events
+
+
+@asynccontextmanager
+async def async_subscription(
+    content: bytes,
+) -> AsyncGenerator[AsyncSubscription[httpx.Response], None]:
+    async with httpx.AsyncClient(transport=serving(content)) as client:
+        async with asubscribe(client, "GET", "http://test/", reconnect=None) as events:
+            assert_type(events, AsyncSubscription[httpx.Response])
+            yield events
+
+
+def test_items_of_a_subscription() -> None:
+    with subscription(b'data: {"text": "a"}\n\n') as events:
+        for item in events.iter_json(delta):
+            assert_type(item, Delta)
+    with subscription(b'data: {"reason": "a"}\n\n') as events:
+        for model in events.iter_json(done):
+            assert_type(model, Done)
+    with subscription(NUMBERS) as events:
+        assert_type(events.iter_json(orjson.loads), Items[Any])
+        for size in events.iter_json(lambda data: len(data)):
+            assert_type(size, int)
+    with subscription(NUMBERS) as events:
+        items = events.iter_json()
+        assert_type(items, Items[Any])
+        assert [*items] == [1, 2]
+        items.close()
+
+
+def test_parsed_events_of_a_subscription() -> None:
+    found: list[str] = []
+    with subscription(STREAM) as events:
+        for event in events.iter_parsed(by_event[Chunk]({"delta": delta, "done": done})):
+            assert_type(event, ParsedEvent[Delta | Done])
+            match event.data:
+                case Delta(text=text):
+                    found.append(text)
+                case Done(reason=reason):
+                    found.append(reason)
+                case _:
+                    assert_never(event.data)
+    assert found == ["a", "stop"]
+
+
+async def test_asynchronous_loops_of_a_subscription() -> None:
+    async with async_subscription(NUMBERS) as events:
+        assert_type(events.aiter_json(), AsyncItems[Any])
+        assert_type(events.aiter_json(delta), AsyncItems[Delta])
+        async for event in events.aiter_parsed(lambda _, data: len(data)):
+            assert_type(event, ParsedEvent[int])
+            assert event.data == 1
+    async with async_subscription(NUMBERS) as events:
+        async with aclosing(events.aiter_json(int)) as numbers:
+            assert_type(await anext(numbers), int)

@@ -14,6 +14,7 @@ import msgspec
 from pydantic import TypeAdapter
 from typing_extensions import assert_never
 
+from sse_adapter import AsyncSubscription, Subscription
 from sse_httpx import EventSource
 from sse_proto import (
     ParsedEvent,
@@ -184,3 +185,47 @@ def items_are_what_loads_returns(source: EventSource[httpx.Response]) -> None:
 
 def an_end_is_text(source: EventSource[httpx.Response]) -> None:
     source.iter_json(delta, until=5)  # type: ignore[call-overload]
+
+
+def no_loads_is_not_none(source: EventSource[httpx.Response]) -> None:
+    source.iter_json(None)  # type: ignore[call-overload]
+
+
+def loads_of_a_subscription_take_bytes(events: Subscription[httpx.Response]) -> None:
+    events.iter_json(str.upper)  # type: ignore[arg-type]
+
+
+def no_loads_of_a_subscription_is_not_none(events: Subscription[httpx.Response]) -> None:
+    events.iter_json(None)  # type: ignore[call-overload]
+
+
+def items_of_a_subscription_are_what_loads_returns(events: Subscription[httpx.Response]) -> None:
+    for item in events.iter_json(delta):
+        print(item.reason)  # type: ignore[attr-defined]
+
+
+def the_end_of_a_subscription_is_told_to_subscribe(events: Subscription[httpx.Response]) -> None:
+    events.iter_json(delta, until="[DONE]")  # type: ignore[call-overload]
+
+
+def parsers_of_a_subscription_take_two(events: Subscription[httpx.Response]) -> None:
+    events.iter_parsed(delta)  # type: ignore[arg-type]
+
+
+def a_parser_of_a_subscription_is_needed(events: Subscription[httpx.Response]) -> None:
+    events.iter_parsed()  # type: ignore[call-arg]
+
+
+def parsed_events_are_no_text(events: Subscription[httpx.Response]) -> None:
+    first: ServerSentEvent = next(events.iter_parsed(lambda _, data: data))  # type: ignore[assignment]
+    assert first
+
+
+async def async_loops_need_their_own(events: AsyncSubscription[httpx.Response]) -> None:
+    for _ in events.aiter_json(delta):  # type: ignore[attr-defined]
+        pass
+
+
+async def async_items_are_what_loads_returns(events: AsyncSubscription[httpx.Response]) -> None:
+    async for item in events.aiter_json(delta):
+        print(item.reason)  # type: ignore[attr-defined]
