@@ -455,23 +455,22 @@ class Subscription(_BaseSubscription[_R]):
     def iter_json(self, loads: Callable[[bytes], Any] | None = None) -> Items[Any]:
         """Return an iterator of each event's data, parsed as JSON. Empty data are passed over.
 
-        It goes on over reconnections, where this subscription is; and another loop, of this kind or
-        another, goes on where it stopped. Its ``close()`` closes the subscription.
+        Another loop, of whatever kind, goes on where this one stopped; so does this subscription
+        itself. The iterator's ``close()`` closes the subscription.
 
         Args:
-            loads: Called with the data of each event when its turn has come, as UTF-8, with U+FFFD
-                in the place of what was not: ``orjson.loads``, ``msgspec.json.Decoder(X).decode``,
-                ``TypeAdapter(X).validate_json``. An event for which it raises `SkipEvent` is left
-                out. Default: `json.loads`.
+            loads: Called with the data of each event, when its turn has come, in UTF-8. (They were
+                text before: U+FFFD is in the place of what was not UTF-8.) ``orjson.loads``,
+                ``msgspec.json.Decoder(X).decode``, ``TypeAdapter(X).validate_json``. An event for
+                which it raises `SkipEvent` is left out. Default: `json.loads`.
 
         Iterating raises what ``loads`` does, for one event; you may go on with the next. Of an
         `Exception` `failed_event` tells the event. Anything else, as `KeyboardInterrupt`, costs no
         event: the next call parses that one again. By default ``loads`` raises:
-            json.JSONDecodeError: Data is not JSON; the message shows its start. That is also what
-                ``[DONE]`` is, unless ``until="[DONE]"`` was given to ``subscribe``.
+            json.JSONDecodeError: Data is not JSON; the message shows its start. ``[DONE]`` is such,
+                unless ``subscribe`` was given ``until="[DONE]"``.
 
-        Otherwise as iterating over the subscription. Where the stream ends, and which events are
-        pings, is told there, by the options of ``subscribe``.
+        Otherwise as iterating over the subscription, up to the end that ``subscribe`` was told.
         """
         return self._typed(json_parser(loads or json_of))
 
@@ -479,11 +478,11 @@ class Subscription(_BaseSubscription[_R]):
         """Return an iterator over the events, the data of each parsed.
 
         Args:
-            parse: Called with the event type and the data of each event, which are those that
-                ``loads`` of `iter_json` gets; `by_event` makes one of several that take the data
-                alone. An event for which it raises `SkipEvent` is left out.
+            parse: Called with the event type of each event, and with its data as ``loads`` of
+                `iter_json` is; `by_event` makes one of several that take the data alone. An event
+                for which it raises `SkipEvent` is left out.
 
-        Otherwise as `iter_json`, but data may be empty.
+        Otherwise as `iter_json`; but it passes over nothing.
         """
         return self._typed(event_parser(parse))
 

@@ -15,6 +15,7 @@ import pytest
 JSON: Final = {  # where the caller names no type, JSON may be anything
     *("ServerSentEvent.json", "SSEError.json", "json_items", "async_json_items"),
     *("iter_json", "aiter_json", "EventSource.iter_json", "EventSource.aiter_json"),
+    *("Subscription.iter_json", "AsyncSubscription.aiter_json"),
     "EventSource.__init_subclass__",  # a class variable cannot be generic
 }
 CLIENTS: Final = {  # what is httpx's or httpx2's: no type names both, and either may be missing
