@@ -59,6 +59,7 @@ __all__ = [
     "Reader",
     "Texts",
     "explained",
+    "new_event",
 ]
 
 _SHOWN_SIZE: Final = 1024
@@ -67,7 +68,7 @@ _SHOWN_SIZE: Final = 1024
 _T = TypeVar("_T")
 
 # A third of the time of calling the class.
-_new_event: Final = cast("Callable[..., Any]", tuple.__new__)
+new_event: Final = cast("Callable[..., Any]", tuple.__new__)
 
 # Hands on the data as they are. In C, nothing can interrupt it: there is no code in Python in it.
 _BYTES: Final = by_event[bytes]({}, default=itemgetter(slice(None)))
@@ -495,7 +496,7 @@ class EventParsing(Parsing[ParsedEvent[_T]]):
         except Exception as error:
             return self._not_taken(error)
         self.events.popleft()
-        event: ParsedEvent[_T] = _new_event(ParsedEvent, (type_, value, last_event_id, retry))
+        event: ParsedEvent[_T] = new_event(ParsedEvent, (type_, value, last_event_id, retry))
         if self._is_last is not None and self._is_last(event):
             self._reader.end()
         return event

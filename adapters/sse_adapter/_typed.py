@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from sse_proto import ParsedEvent, SkipEvent, attach_event
 
 from ._body import run
-from ._reading import AsyncItems, Items
+from ._reading import AsyncItems, Items, new_event
 
 if TYPE_CHECKING:
     from collections import deque
@@ -42,7 +42,9 @@ def event_parser(
 
     def parse(event: ServerSentEvent, data: bytes) -> ParsedEvent[_T]:
         type_, _, last_event_id, retry = event
-        return ParsedEvent(type_, parse_data(type_, data), last_event_id, retry)
+        value = parse_data(type_, data)
+        parsed: ParsedEvent[_T] = new_event(ParsedEvent, (type_, value, last_event_id, retry))
+        return parsed
 
     return parse
 
