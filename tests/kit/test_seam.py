@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from threading import Thread
-from typing import Any, TypedDict
+from typing import Final, TypedDict
 
 import pytest
 
@@ -140,13 +140,13 @@ class Numbered(Connector[list[bytes]]):
         return Pieces([b"data: %d\n\n" % self.connections] * self.connections)
 
 
-def options(**given: Any) -> sse_adapter.SubscribeOptions:
-    policy = ReconnectPolicy(initial_delay=0.0, max_backoff=0.0)
-    return sse_adapter.SubscribeOptions(reconnect=policy, **given)
+AT_ONCE: Final = ReconnectPolicy(initial_delay=0.0, max_backoff=0.0)
 
 
 def test_a_connector_need_not_have_another_request() -> None:
-    call = options(next_request=lambda _: NextRequest("GET", "elsewhere"))
+    call = sse_adapter.SubscribeOptions(
+        reconnect=AT_ONCE, next_request=lambda _: NextRequest("GET", "elsewhere")
+    )
     subscription = Subscription(Numbered(), SyncWaiter(), call, url="somewhere")
     assert next(subscription).data == "1"
     with pytest.raises(TypeError, match=r"^Numbered has no next_request$"):
@@ -162,7 +162,8 @@ def test_a_restart_while_another_thread_reads_ends_no_wait_but_its_own() -> None
             super().interrupt()
 
     read: list[str] = []
-    subscription = Subscription(Numbered(), Slow(), options(), url="somewhere")
+    call = sse_adapter.SubscribeOptions(reconnect=AT_ONCE)
+    subscription = Subscription(Numbered(), Slow(), call, url="somewhere")
     read += [next(subscription).data, next(subscription).data]
     subscription.restart()
     read += [next(subscription).data for _ in range(8)]
