@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 __all__ = ["ParsedEvent", "RawEvent", "ServerSentEvent"]
@@ -56,7 +55,21 @@ class RawEvent(NamedTuple):
     """As `ServerSentEvent.retry`."""
 
 
-if TYPE_CHECKING or sys.version_info >= (3, 11):
+if not TYPE_CHECKING:  # in Python 3.10 no named tuple can be generic
+
+    class _ParsedFields(NamedTuple):
+        event: str
+        data: T
+        id: str | None
+        retry: int | None
+
+    class ParsedEvent(_ParsedFields, Generic[T]):
+        """One dispatched event, its data parsed. See `SSEDecoder.feed_parsed`."""
+
+        __slots__ = ()
+
+
+if TYPE_CHECKING:
 
     class ParsedEvent(NamedTuple, Generic[T]):
         """One dispatched event, its data parsed. See `SSEDecoder.feed_parsed`."""
@@ -72,16 +85,3 @@ if TYPE_CHECKING or sys.version_info >= (3, 11):
 
         retry: int | None
         """As `ServerSentEvent.retry`."""
-
-else:  # where a named tuple cannot be generic
-
-    class _ParsedFields(NamedTuple):
-        event: str
-        data: Any
-        id: str | None
-        retry: int | None
-
-    class ParsedEvent(_ParsedFields, Generic[T]):
-        """One dispatched event, its data parsed. See `SSEDecoder.feed_parsed`."""
-
-        __slots__ = ()

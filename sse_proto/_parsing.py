@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, final
 
 from ._errors import UnknownEvent
 
@@ -83,9 +82,11 @@ def attach_event(error: BaseException, event: ParsedEvent[bytes]) -> None:
     """Make `failed_event` tell this event, and a note as well where there are notes."""
     data = repr(event.data[:_SHOWN]) + ("..." if len(event.data) > _SHOWN else "")
     note = f"while parsing an event of type {event.event!r}, ID {event.id!r}, data {data}"
+    failed: Any = error  # any attribute is allowed
     try:
-        error._sse_event = event  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]: any name is allowed
-        if sys.version_info >= (3, 11):
-            error.add_note(note)
+        failed._sse_event = event
+        failed.add_note(note)
     except Exception:
-        pass  # a class of its own ideas: what it raises here must not hide what was raised
+        # Python 3.10 has no notes. Or a class has its own ideas: what it raises here must not hide
+        # what was raised.
+        pass

@@ -240,19 +240,18 @@ class _BaseSubscription(Generic[_R]):
         await self._connect()
 
     async def _restart(self) -> None:
+        await self._waiter.close()  # a wait that was cancelled, and is over now
         self._is_restarting = False
         self._waiter.reset()
-        await self._do_and_close(self._protocol.restart())
+        if not isinstance(self._action, (Fail, Stop)):
+            await self._do_and_close(self._protocol.restart())
 
     async def _connect(self) -> None:
-        self._is_opening = True
         try:
             body = await self._waiter.open(self._open)
         except self._lost_errors as error:
             await self._lost(error)
             return
-        finally:
-            self._is_opening = False
         action = self._protocol.response_received(
             body.status_code,
             body.headers,
@@ -271,21 +270,28 @@ class _BaseSubscription(Generic[_R]):
         await self._do_and_close(action)
 
     async def _open(self) -> Body[_R]:
-        if self._is_later and self._next_request is not None:
-            await self._choose_request(self._next_request)
-        self._is_later = True
+        self._is_opening = True  # said here, since it goes on after the caller was cancelled
         try:
-            body = await self._connector.open(self._protocol.request_headers())
-        except Exception as error:
-            answer = self._connector.answer_of(error)
-            if answer is None:
-                raise
-            body = answer
+            body = await self._opened()
+        finally:
+            self._is_opening = False
         self._body = self._last_body = body
         self._chunks = Chunks(body, self._waiter.monotonic)
         if self._is_closing:  # by a hook of the client's, or too late for the opening to be ended
             raise Interrupted
         return body
+
+    async def _opened(self) -> Body[_R]:
+        if self._is_later and self._next_request is not None:
+            await self._choose_request(self._next_request)
+        self._is_later = True
+        try:
+            return await self._connector.open(self._protocol.request_headers())
+        except Exception as error:
+            answer = self._connector.answer_of(error)
+            if answer is None:
+                raise
+            return answer
 
     async def _choose_request(
         self, next_request: Callable[[Lost[_R]], NextRequest | Awaitable[NextRequest | None] | None]
@@ -413,9 +419,11 @@ class _BaseSubscription(Generic[_R]):
         """
         if self._is_opening:
             return
-        self._is_restarting = True
-        self._waiter.interrupt()
         body = self._body
+        # In this order: a reader in another thread resets the waiter when it sees that it is to
+        # restart, and an interruption that came after that would end every wait from then on.
+        self._waiter.interrupt()
+        self._is_restarting = True
         if body is not None:
             body.interrupt()
 

@@ -54,7 +54,7 @@ class Waiter(ABC):
         """Wait again, after `interrupt`."""
 
     async def close(self) -> None:  # noqa: B027  # not abstract: some leave nothing behind
-        """End what still runs after a cancelled wait."""
+        """End what still runs after a cancelled wait. To wait again takes a `reset`."""
 
 
 class SyncWaiter(Waiter):
@@ -116,8 +116,7 @@ class AsyncioWaiter(Waiter):
         self._is_interrupted = False
 
     async def close(self) -> None:
+        self.interrupt()
         task, self._task = self._task, None
         if task is not None and task is not asyncio.current_task():  # as in a client's hook
-            if not self._is_interrupted:
-                task.cancel()
             await asyncio.wait([task])  # not `gather`, which would cancel it when this is cancelled

@@ -139,15 +139,20 @@ async def _tidy(client: Any, handshake: list[Any]) -> None:
                     connection._connect_failed = False
                     pool._connections.append(connection)
             in_use = set(map(id, used))
-            for connection in list(pool._connections):
-                if id(connection) not in in_use and not (
-                    connection.is_idle() or connection.is_closed()
-                ):
-                    pool._connections.remove(connection)
-                    await connection.aclose()
+            lost = [
+                connection
+                for connection in pool._connections
+                if id(connection) not in in_use
+                and not (connection.is_idle() or connection.is_closed())
+            ]
+            # All of them before one is closed: meanwhile other tasks use the pool.
+            for connection in lost:
+                pool._connections.remove(connection)
+            for connection in lost:
+                await connection.aclose()
             # For requests that wait for a place.
             await pool._close_connections(pool._assign_requests_to_connections())
-        except (AttributeError, ValueError):  # another version; or it was removed meanwhile
+        except AttributeError:  # another version
             pass
     for stream in handshake:
         await stream.aclose()

@@ -29,6 +29,7 @@ class TrioWaiter(Waiter):
 
     def __init__(self) -> None:
         self._task: _Task | None = None
+        self._is_interrupted = False
 
     async def sleep(self, seconds: float) -> None:
         await self._go_on_with(lambda: anyio.sleep(seconds))
@@ -38,6 +39,8 @@ class TrioWaiter(Waiter):
         return result
 
     async def _go_on_with(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        if self._is_interrupted:
+            raise Interrupted
         task = self._task = self._task or _Task(function)
         try:
             await task.is_done.wait()
@@ -49,13 +52,17 @@ class TrioWaiter(Waiter):
             del task  # or an error's traceback would keep it, and that again the error
 
     def interrupt(self) -> None:
+        self._is_interrupted = True
         if self._task is not None:
             self._task.scope.cancel()
 
+    def reset(self) -> None:
+        self._is_interrupted = False
+
     async def close(self) -> None:
+        self.interrupt()
         task, self._task = self._task, None
         if task is not None and not task.is_running_this():
-            task.scope.cancel()
             with anyio.CancelScope(shield=True):
                 await task.is_done.wait()
 

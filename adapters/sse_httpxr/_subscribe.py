@@ -167,8 +167,11 @@ class _BaseConnector(Connector[httpxr.Response]):
         self._take_last_event_id()  # the protocol knows it better
 
     def answer_of(self, error: Exception) -> SyncBody | AsyncBody | None:
-        if isinstance(error, httpxr.HTTPStatusError) and not error.response.is_success:
-            return self._body_class(error.response)
+        if isinstance(error, httpxr.HTTPStatusError):
+            # One that was made by hand has no such attribute.
+            response: httpxr.Response | None = getattr(error, "response", None)
+            if response is not None and not response.is_success:
+                return self._body_class(response)
         return None
 
     def sse_error(self, message: str) -> SSEError:

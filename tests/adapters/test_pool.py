@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from sse_proto import Wait
 from tests.support.drivers import AsyncioLoop, Driver, driven
-from tests.support.harness import sends
+from tests.support.harness import event, sends
+from tests.support.subscribing import FAST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tests.support.servers import Exchange, ProxyServer, RawServer
+    from sse_proto import Action
+    from tests.support.servers import Exchange, Handler, ProxyServer, RawServer
 
 TIMEOUT: Final = 10.0
 pytestmark = pytest.mark.adapter("sse_httpx")
@@ -118,17 +121,20 @@ async def test_a_polled_stream_loses_nothing_and_needs_one_connection(
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", [100, 103])
+# One at a time, so that the client waits for it; or more than it gets through, so that it never
+# waits.
+@pytest.mark.parametrize(("status", "at_once"), [(100, 1), (103, 1), (103, 10_000)])
 @driven
 async def test_interim_answers_do_not_put_the_timeout_off(
-    driver: Driver, server: RawServer, status: int
+    driver: Driver, server: RawServer, status: int, at_once: int
 ) -> None:
     @server.route("/")
     def inform(exchange: Exchange) -> None:
         until = time.monotonic() + TIMEOUT
         while time.monotonic() < until:
-            exchange.send_raw(b"HTTP/1.1 %d x\r\n\r\n" % status)
-            time.sleep(0.01)
+            exchange.send_raw(b"HTTP/1.1 %d x\r\n\r\n" % status * at_once)
+            if at_once == 1:
+                time.sleep(0.01)
 
     since = time.monotonic()
     with pytest.raises(driver.error("ReadTimeout")):
@@ -156,6 +162,48 @@ async def test_a_transport_that_changes_bodies_is_not_passed_by(
 ) -> None:
     """Bytes are read below the client's own generators, not below those of others."""
     server.route("/", sends("1", "2"))
+    server.route("/more", chunked("1", "2", "3", hold=True))
+    async with driver.client(transport=changing(driver)) as client:
+        async with driver.connect(client, "GET", server.url()) as stream:
+            assert [item.data for item in await stream.rest()] == ["changed 1", "changed 2"]
+        assert in_pool(client) == []
+        # Left while there is more than was read.
+        async with driver.connect(client, "GET", server.url("/more")) as stream:
+            assert (await stream.next()).data == "changed 1"
+        assert in_pool(client) == []
+        await driver.wait_for_close(server)
+
+
+@driven
+async def test_a_cancelled_read_of_such_a_body_is_its_end(
+    async_driver: Driver, server: RawServer
+) -> None:
+    """The generators of others cannot go on. That is an error, and no proper end."""
+    driver = async_driver
+    server.route("/", sends("1", hold=True))
+    async with driver.client(transport=changing(driver)) as client:
+        async with driver.connect(client, "GET", server.url()) as stream:
+            assert (await stream.next()).data == "changed 1"
+            assert not await driver.within(0.1, stream.next())
+            stream.restart()
+            with pytest.raises(driver.error("StreamClosed")):
+                await stream.next()
+        assert in_pool(client) == []
+        actions: list[Action] = []
+        call: dict[str, Any] = {"reconnect": FAST, "on_state": actions.append}
+        async with driver.subscribe(client, "GET", server.url(), **call) as stream:
+            assert (await stream.next()).data == "changed 1"
+            assert not await driver.within(0.1, stream.next())
+            assert (await stream.next()).data == "changed 1"  # of another connection
+        _, wait, *_ = actions
+        assert isinstance(wait, Wait)
+        assert isinstance(wait.error, driver.error("ReadError"))
+        assert str(wait.error) == "the last read was cancelled"
+        assert in_pool(client) == []
+
+
+def changing(driver: Driver) -> Any:
+    """Return a transport that changes bodies."""
     library = driver.library
 
     class Stream(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc, name-defined]
@@ -197,10 +245,20 @@ async def test_a_transport_that_changes_bodies_is_not_passed_by(
         response.stream = Stream(response.stream)
         return response
 
-    async with driver.client(transport=Transport()) as client:
-        async with driver.connect(client, "GET", server.url()) as stream:
-            assert [item.data for item in await stream.rest()] == ["changed 1", "changed 2"]
-        assert in_pool(client) == []
+    return Transport()
+
+
+def chunked(*data: str, hold: bool) -> Handler:
+    """Return a handler that sends events at once, each in a chunk of HTTP's own."""
+    body = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in map(event, data))
+
+    def handle(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send_raw(body)
+        if hold:
+            exchange.wait_closed(TIMEOUT)
+
+    return handle
 
 
 @driven
@@ -276,6 +334,43 @@ async def test_a_cancelled_handshake_closes_its_socket(async_driver: Driver) -> 
                 while accepted.recv(4096):  # the client's hello, and then the end
                     pass
             assert in_pool(client) == []
+
+
+def test_others_use_the_pool_while_it_is_tidied() -> None:
+    """What others do with it while a connection is being closed is none of the tidying's faults."""
+
+    class Connection:
+        def is_idle(self) -> bool:
+            return False
+
+        is_closed = is_idle
+
+        async def aclose(self) -> None:
+            closed.append(self)
+            connections.clear()  # another task, tidying
+
+    def assign() -> list[Connection]:
+        assigned.append(len(connections))
+        return []
+
+    async def close(connections: list[Connection]) -> None:
+        assert connections == []
+
+    closed: list[Connection] = []
+    assigned: list[int] = []
+    connections = [Connection(), Connection()]
+    before = connections.copy()
+    pool = SimpleNamespace(
+        _connections=connections,
+        _requests=[],
+        _assign_requests_to_connections=assign,
+        _close_connections=close,
+    )
+    opening: Any = importlib.import_module("sse_httpx._opening")
+    client = SimpleNamespace(_transport=SimpleNamespace(_pool=pool), _mounts={})
+    asyncio.run(opening._tidy(client, []))
+    assert closed == before
+    assert assigned == [0]  # or those that wait for a place would wait on
 
 
 def test_pools_and_streams_that_are_not_known_are_left_alone() -> None:

@@ -12,6 +12,7 @@ import importlib
 import io
 import os
 import pickle
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -20,6 +21,7 @@ import types
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, Final
 
+import h11
 import pytest
 
 from tests.support.harness import data_of, event, sends
@@ -453,6 +455,35 @@ def test_what_an_iterator_raises_is_raised(library: Any) -> None:
         next(events)
     with pytest.raises(library.StreamClosed):
         next(events)
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (ConnectionResetError("reset"), "ReadError"),
+        (ssl.SSLError("bad record"), "ReadError"),
+        (h11.RemoteProtocolError("no HTTP"), "RemoteProtocolError"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+async def test_what_a_transport_lets_through_is_raised_as_the_librarys(
+    library: Any, error: Exception, name: str
+) -> None:
+    def fail(_: Any) -> Any:
+        raise error
+
+    transport = library.MockTransport(fail)
+    with library.Client(transport=transport) as client:
+        with pytest.raises(getattr(library, name)) as raised:
+            with sse_httpx.connect_sse(client, "GET", "http://localhost/"):
+                pass
+    assert raised.value.__cause__ is error
+    assert str(raised.value.request.url) == "http://localhost/"
+    async with library.AsyncClient(transport=transport) as client:
+        with pytest.raises(getattr(library, name)) as raised:
+            async with sse_httpx.aconnect_sse(client, "GET", "http://localhost/"):
+                pass
+    assert raised.value.__cause__ is error
 
 
 def test_a_response_without_a_request_may_be_refused(library: Any) -> None:

@@ -19,6 +19,7 @@ from sse_proto import (
     Wait,
 )
 from tests.support.drivers import TIMEOUT, driven
+from tests.support.handlers import in_turn, status
 from tests.support.harness import event, sends
 
 if TYPE_CHECKING:
@@ -308,6 +309,25 @@ async def test_the_rest_is_asked_for_by_another_request(driver: Driver, server: 
         assert [lost.last_event_id for lost in seen] == ["1", "2"]
         assert [lost.last_event.data for lost in seen if lost.last_event] == ["1", "2"]
         assert all(isinstance(lost.error, IncompleteStream) for lost in seen)
+
+
+@pytest.mark.needs("next_request", "settings")
+@driven
+async def test_the_body_of_another_request_is_sent_as_long_as_it_is_the_same(
+    driver: Driver, server: RawServer
+) -> None:
+    server.route("/", sends("1"))
+    server.route("/other", in_turn(sends("2"), status(503), sends("3", "[DONE]")))
+    bodies = [driver.body(b"a", b"b")]
+
+    def choose(_: Lost[Any]) -> NextRequest | None:
+        return NextRequest("POST", server.url("/other"), content=bodies.pop()) if bodies else None
+
+    call: dict[str, Any] = {"reconnect": FAST, "until": "[DONE]", "next_request": choose}
+    async with driver.client() as client:
+        async with driver.subscribe(client, "GET", server.url(), **call) as stream:
+            assert [item.data for item in await stream.rest()] == ["1", "2", "3"]
+    assert [request.body for request in server.requests] == [b"", b"ab", b"ab", b"ab"]
 
 
 @pytest.mark.needs("next_request")

@@ -190,6 +190,23 @@ async def test_an_error_of_a_hook_is_raised_at_once(driver: Driver, server: RawS
     assert actions == [Stop("closed")]
 
 
+@driven
+async def test_a_status_that_a_hook_alone_finds_wrong_is_its_error(
+    driver: Driver, server: RawServer
+) -> None:
+    server.route("/", sends("1", hold=True))
+
+    def fail(response: Any) -> None:
+        raise driver.library.HTTPStatusError("no", request=response.request, response=response)
+
+    async with driver.client(event_hooks={"response": [driver.hook(fail)]}) as client:
+        async with subscribed(driver, server, client=client) as events:
+            with pytest.raises(driver.library.HTTPStatusError, match=r"^no$"):
+                await events.next()
+        await driver.wait_for_close(server)
+    assert len(server.requests) == 1
+
+
 # -- when to connect again ------------------------------------------------------------------------
 
 
@@ -420,9 +437,12 @@ async def test_patience_ends_with_lost_connections(driver: Driver, server: RawSe
     assert len(server.requests) == 6
 
 
+@pytest.mark.parametrize("url", [NOWHERE, NOWHERE.replace("http", "https")])
 @driven
-async def test_patience_ends_with_no_connection(driver: Driver, server: RawServer) -> None:
-    error = await failure(driver, server, url=NOWHERE, reconnect=PATIENCE)
+async def test_patience_ends_with_no_connection(
+    driver: Driver, server: RawServer, url: str
+) -> None:
+    error = await failure(driver, server, url=url, reconnect=PATIENCE)
     assert isinstance(error, driver.adapter.SSEError)
     assert type(error.__cause__) is driver.error("ConnectError")
     assert "gave up after 3 attempts" in str(error)

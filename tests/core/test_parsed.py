@@ -10,7 +10,7 @@ import sys
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_type_hints
 
 import pytest
 
@@ -71,6 +71,8 @@ def test_events_are_values(decoder: SSEDecoder) -> None:
     assert repr(same) == "ParsedEvent(event='e', data=3, id='1', retry=2)"
     assert pickle.loads(pickle.dumps(event)) == copy.deepcopy(event) == same
     assert event._replace(data=4) == ParsedEvent("e", 4, "1", 2)
+    assert isinstance(event._replace(data=4), ParsedEvent)
+    assert isinstance(get_type_hints(ParsedEvent)["data"], TypeVar)  # as pydantic sees it
     match event:
         case ParsedEvent("e", data, id="1"):
             assert data == 3
@@ -418,6 +420,16 @@ def test_an_unknown_type_has_a_default(decoder: SSEDecoder) -> None:
     events = decoder.feed_parsed(b"data: text\n\nevent: n\ndata: 1\n\n", parse)
     assert [event.data for event in events] == ["text", 1]
     assert parse("message", b"1") == "1"
+
+
+def test_all_types_may_have_one_parser(decoder: SSEDecoder) -> None:
+    parse = by_event({}, int)
+    chunk = b"data: 1\n\nevent: e\ndata: 2\n\nid: 7\ndata: x\n\ndata: 3\n\n"
+    assert decoder.feed_parsed(chunk, parse) == [("message", 1, None, None), ("e", 2, None, None)]
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        decoder.feed_parsed(b"", parse)
+    assert failed_event(caught.value) == ("message", b"x", "7", None)
+    assert decoder.feed_parsed(b"", parse) == [("message", 3, "7", None)]
 
 
 def test_by_event_keeps_a_copy_of_its_parsers(decoder: SSEDecoder) -> None:

@@ -62,6 +62,24 @@ def test_every_chunking(decoder_class: type[SSEDecoder], vector: Case) -> None:
 
 
 @every_vector
+def test_every_method(decoder_class: type[SSEDecoder], vector: Case) -> None:
+    for chunks in chunkings(vector.stream):
+        raw, parsed = decoder_class(), decoder_class()
+        events = [
+            (event.event, bytes(event.data).decode("utf-8", "replace"), event.id, event.retry)
+            for chunk in chunks
+            for event in raw.feed_raw(chunk)
+        ]
+        assert (events, raw.last_event_id, raw.reconnection_time) == vector.outcome, chunks
+        values = [tuple(event) for chunk in chunks for event in parsed.feed_parsed(chunk, as_text)]
+        assert (values, parsed.last_event_id, parsed.reconnection_time) == vector.outcome, chunks
+
+
+def as_text(_: str, data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+@every_vector
 def test_every_pair_of_cuts(decoder_class: type[SSEDecoder], vector: Case) -> None:
     # After a blank line, so that it is decided whether there is a BOM: there are ways that are
     # faster then. No stream but one that begins like a BOM means something else after it.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypedDict
+from threading import Thread
+from typing import Final, TypedDict
 
 import pytest
 
@@ -17,7 +18,7 @@ from sse_adapter import (
     Subscription,
     SyncWaiter,
 )
-from sse_proto import ReconnectPolicy, RetriesExhausted
+from sse_proto import NextRequest, ReconnectPolicy, RetriesExhausted
 
 
 class Pieces(Body[list[bytes]]):
@@ -118,14 +119,55 @@ def test_a_sync_body_that_suspends_is_found_out() -> None:
 
 
 def test_without_a_response_the_error_is_the_kits() -> None:
-    options = sse_adapter.SubscribeOptions(reconnect=ReconnectPolicy(max_attempts=1))
-    subscription = Subscription(Nowhere(), SyncWaiter(), options, url="nowhere")
+    call = sse_adapter.SubscribeOptions(reconnect=ReconnectPolicy(max_attempts=1))
+    subscription = Subscription(Nowhere(), SyncWaiter(), call, url="nowhere")
     with pytest.raises(SSEError, match="with 2 headers") as raised:
         next(subscription)
     assert type(raised.value) is SSEError
     assert not isinstance(raised.value, RetriesExhausted)
     assert isinstance(raised.value.__cause__, ConnectionRefusedError)
     assert raised.value.status_code is None
+
+
+class Numbered(Connector[list[bytes]]):
+    """Connects, each time to a stream of one event more."""
+
+    connections = 0
+
+    async def open(self, headers: list[tuple[bytes, bytes]]) -> Pieces:
+        del headers
+        self.connections += 1
+        return Pieces([b"data: %d\n\n" % self.connections] * self.connections)
+
+
+AT_ONCE: Final = ReconnectPolicy(initial_delay=0.0, max_backoff=0.0)
+
+
+def test_a_connector_need_not_have_another_request() -> None:
+    call = sse_adapter.SubscribeOptions(
+        reconnect=AT_ONCE, next_request=lambda _: NextRequest("GET", "elsewhere")
+    )
+    subscription = Subscription(Numbered(), SyncWaiter(), call, url="somewhere")
+    assert next(subscription).data == "1"
+    with pytest.raises(TypeError, match=r"^Numbered has no next_request$"):
+        next(subscription)
+
+
+def test_a_restart_while_another_thread_reads_ends_no_wait_but_its_own() -> None:
+    class Slow(SyncWaiter):
+        def interrupt(self) -> None:
+            reader = Thread(target=lambda: read.append(next(subscription).data))
+            reader.start()
+            reader.join()
+            super().interrupt()
+
+    read: list[str] = []
+    call = sse_adapter.SubscribeOptions(reconnect=AT_ONCE)
+    subscription = Subscription(Numbered(), Slow(), call, url="somewhere")
+    read += [next(subscription).data, next(subscription).data]
+    subscription.restart()
+    read += [next(subscription).data for _ in range(8)]
+    assert read == ["1", "2", "2", "3", "3", "3", "4", "4", "4", "4", "5"]
 
 
 def test_split_options() -> None:
