@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from sse_proto import Open, Stop, Wait
-from tests.support.drivers import TIMEOUT, driven
+from tests.support.drivers import driven
 from tests.support.handlers import in_turn, slow_refusal, status, stream
 from tests.support.harness import data_of, event, sends
-from tests.support.subscribing import DOINGS, SLOW, subscribed
+from tests.support.subscribing import DOINGS, SLOW, is_doing, subscribed
 
 if TYPE_CHECKING:
     from sse_proto import Action
@@ -25,12 +25,6 @@ pytestmark = [
 
 # Seconds; on an idle machine it takes a hundredth of that.
 PROMPT: Final = 3.0
-
-
-async def is_doing(driver: Driver, server: RawServer) -> None:
-    """Wait until a reader waits for what comes after its first request."""
-    await driver.blocking(server.wait_for_request, 1, TIMEOUT)
-    await driver.blocking(time.sleep, 0.1)
 
 
 def late(exchange: Exchange) -> None:

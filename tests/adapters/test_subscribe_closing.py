@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from sse_proto import Open, ReadyState, ReconnectPolicy, Stop, Wait
-from tests.support.drivers import TIMEOUT, driven
+from tests.support.drivers import driven
 from tests.support.handlers import in_turn, silent, slow_refusal, status, stream
 from tests.support.harness import data_of, event, sends
-from tests.support.subscribing import DOINGS, SLOW, subscribed
+from tests.support.subscribing import DOINGS, SLOW, is_doing, subscribed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -34,12 +34,6 @@ pytestmark = [
 # Seconds until an end is known to the reader, and to the server. On an idle machine it is a
 # hundredth of that.
 PROMPT: Final = 1.5
-
-
-async def is_doing(driver: Driver, server: RawServer, requests: int = 1) -> None:
-    """Wait until a reader waits for what comes after a request."""
-    await driver.blocking(server.wait_for_request, requests, TIMEOUT)
-    await driver.blocking(time.sleep, 0.1)
 
 
 def patience_with_openings(driver: Driver) -> dict[str, Any]:

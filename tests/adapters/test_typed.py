@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import itertools
 import json
@@ -24,6 +23,7 @@ from sse_proto import (
     by_event,
     failed_event,
 )
+from tests.support.stepping import Loops, new_loop, rest
 
 Source: TypeAlias = EventSource[Any]
 
@@ -39,58 +39,22 @@ def response(chunks: list[bytes], is_async: bool, kind: str = "text/event-stream
     return httpx.Response(200, headers={"Content-Type": kind}, content=content)
 
 
-class Ends(Exception):
-    """The loop is over."""
-
-
-class Way:
-    """Loops, sync or asynchronous."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        self._loop = loop
+class Way(Loops):
+    """Loops over a response, sync or asynchronous."""
 
     def source(self, *chunks: bytes, **options: Any) -> Source:
-        return EventSource(response([*chunks], self._loop is not None), **options)
-
-    def stepper(self, items: Any) -> Callable[[], Any]:
-        def step() -> Any:
-            try:
-                if self._loop is not None:
-                    return self._loop.run_until_complete(items.__anext__())
-                return next(items)
-            except (StopIteration, StopAsyncIteration):
-                raise Ends from None
-
-        return step
-
-    def begin(self, source: Source, name: str, *args: Any, **options: Any) -> Callable[[], Any]:
-        name = name if self._loop is None else f"a{name}"
-        return self.stepper(getattr(source, name)(*args, **options))
+        return EventSource(response([*chunks], self.loop is not None), **options)
 
     def lines(self, loads: Any, *chunks: bytes, kind: str) -> Callable[[], Any]:
-        is_async = self._loop is not None
+        is_async = self.loop is not None
         function: Any = aiter_json if is_async else iter_json
         return self.stepper(function(response([*chunks], is_async, kind), loads))
 
 
 @pytest.fixture(params=["sync", "async"])
 def way(request: pytest.FixtureRequest) -> Generator[Way, None, None]:
-    if request.param == "sync":
-        yield Way(None)
-        return
-    loop = asyncio.new_event_loop()
-    yield Way(loop)
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
-
-
-def rest(step: Callable[[], Any]) -> list[Any]:
-    found: list[Any] = []
-    try:
-        while True:
-            found.append(step())
-    except Ends:
-        return found
+    with new_loop(request.param) as loop:
+        yield Way(loop)
 
 
 def both(event: str, data: bytes) -> tuple[str, bytes]:

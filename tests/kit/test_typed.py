@@ -9,7 +9,7 @@ import asyncio
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -40,6 +40,7 @@ from sse_proto import (
     by_event,
     failed_event,
 )
+from tests.support.stepping import Ends, Loops, new_loop, rest
 
 AT_ONCE: Final = ReconnectPolicy(initial_delay=0.0, max_backoff=0.0, min_server_delay=0.0)
 HELD: Final = b""  # in the place of a chunk: nothing more comes, and the connection stays
@@ -102,15 +103,8 @@ class Server(Connector[Answer]):
         return self._answers.pop(0) if self._answers else Answer([], 204)
 
 
-class Ends(Exception):
-    """The loop is over."""
-
-
-class Way:
+class Way(Loops):
     """Subscriptions and loops, sync or asynchronous."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        self.loop: Final = loop
 
     def server(self, *connections: list[bytes]) -> Server:
         return Server(self.loop is not None, [Answer(chunks) for chunks in connections])
@@ -124,24 +118,6 @@ class Way:
     def over(self, *connections: list[bytes], **options: Any) -> Any:
         return self.subscribe(self.server(*connections), **options)
 
-    def stepper(self, items: Any) -> Callable[[], Any]:
-        def step() -> Any:
-            try:
-                if self.loop is not None:
-                    return self.loop.run_until_complete(items.__anext__())
-                return next(items)
-            except (StopIteration, StopAsyncIteration):
-                raise Ends from None
-
-        return step
-
-    def items(self, subscription: Any, name: str, *arguments: Any) -> Any:
-        name = name if self.loop is None else f"a{name}"
-        return getattr(subscription, name)(*arguments)
-
-    def begin(self, subscription: Any, name: str, *arguments: Any) -> Callable[[], Any]:
-        return self.stepper(self.items(subscription, name, *arguments))
-
     def close(self, closable: Any) -> None:
         if self.loop is None:
             closable.close()
@@ -151,21 +127,8 @@ class Way:
 
 @pytest.fixture(params=["sync", "async"])
 def way(request: pytest.FixtureRequest) -> Generator[Way, None, None]:
-    if request.param == "sync":
-        yield Way(None)
-        return
-    loop = asyncio.new_event_loop()
-    yield Way(loop)
-    loop.close()
-
-
-def rest(step: Callable[[], Any]) -> list[Any]:
-    found: list[Any] = []
-    try:
-        while True:
-            found.append(step())
-    except Ends:
-        return found
+    with new_loop(request.param) as loop:
+        yield Way(loop)
 
 
 def values(items: list[Any]) -> list[Any]:

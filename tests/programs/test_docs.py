@@ -378,6 +378,12 @@ def test_llms_txt_has_every_page_and_every_package() -> None:
         assert name in (*importlib.import_module("sse_httpx").__all__, "iter_json")
 
 
+def section_of(page: str, heading: str) -> str:
+    """Return what an explanation has below a heading, up to the next one of two `#` or more."""
+    _, _, section = (DOCS / "explanation" / page).read_text("utf-8").partition(f"\n{heading}\n")
+    return section.partition("\n##")[0]
+
+
 @pytest.mark.parametrize(
     ("heading", "folder"),
     [
@@ -390,9 +396,7 @@ def test_llms_txt_has_every_page_and_every_package() -> None:
     ],
 )
 def test_architecture_has_every_module(heading: str, folder: str) -> None:
-    text = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
-    _, _, section = text.partition(f"\n{heading}\n")
-    section, _, _ = section.partition("\n##")
+    section = section_of("architecture.md", heading)
     rows = re.findall(r"^\| `(\w+)(?:\.h)?`", section, re.M)
     modules = {
         path.name.partition(".")[0]
@@ -404,9 +408,7 @@ def test_architecture_has_every_module(heading: str, folder: str) -> None:
 
 
 def test_a_bytes_way_is_as_the_architecture_says() -> None:
-    text = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
-    _, _, section = text.partition("\n## A byte's way\n")
-    section, _, _ = section.partition("\n## ")
+    section = section_of("architecture.md", "## A byte's way")
     steps = re.findall(r"^\| \d+ \| (\S.*?) \| (.*) \|$", section, re.M)
     assert len(steps) == 10
     for place, what in steps[1:]:
@@ -431,9 +433,7 @@ def test_readme_says_how_many_vectors_pass() -> None:
 
 
 def test_feed_raw_is_pointless_where_the_page_says_so() -> None:
-    text = (DOCS / "explanation" / "performance.md").read_text("utf-8")
-    _, _, section = text.partition("\n## What `feed_raw` brings\n")
-    section, _, _ = section.partition("\n## ")
+    section = section_of("performance.md", "## What `feed_raw` brings")
     rows = re.findall(r"^\| ([^|]+) \| (\d.*) \|$", section, re.M)
     assert len(rows) == 8
     for name, cells in rows:

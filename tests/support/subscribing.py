@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from sse_proto import ReadyState, ReconnectPolicy
+from tests.support.drivers import TIMEOUT
 from tests.support.handlers import silent, slow_refusal, status, stream
 from tests.support.harness import data_of, sends
 
@@ -23,6 +25,7 @@ __all__ = [
     "PATIENCE",
     "SLOW",
     "failure",
+    "is_doing",
     "received",
     "sent_ids",
     "subscribed",
@@ -42,6 +45,12 @@ DOINGS: Final[dict[str, Handler]] = {
     "reading on": sends("1", hold=True),
     "reading a refusal": slow_refusal,
 }
+
+
+async def is_doing(driver: Driver, server: RawServer, requests: int = 1) -> None:
+    """Wait until a reader waits for what comes after a request."""
+    await driver.blocking(server.wait_for_request, requests, TIMEOUT)
+    await driver.blocking(time.sleep, 0.1)
 
 
 @asynccontextmanager
