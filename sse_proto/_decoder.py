@@ -711,8 +711,10 @@ class SSEDecoder:
                 if call.kind is ServerSentEvent:
                     text = window[start:blocks_end].decode("utf-8", "replace")
                     self._process_text(text, call.events)
+                elif call.kind is RawEvent:
+                    self._process_raw(window[start:blocks_end], position + start, call)
                 else:
-                    self._process_bytes(window[start:blocks_end], position + start, call)
+                    self._process_bytes(window[start:blocks_end], call)
                 start = blocks_end + 2
         lines_end = window.rfind(b"\n", start) + 1
         if lines_end:
@@ -755,36 +757,42 @@ class SSEDecoder:
             self._process_line(line, position, call)
             position += 1
 
-    def _process_bytes(self, blocks: bytes, position: int, call: _Call) -> None:
-        """Process complete blocks, from this position on, for events with their data as bytes."""
-        if call.kind is ParsedEvent and blocks.startswith(b"data: "):
-            # As in _process_text: 2.2x on one-line JSON events.
+    def _process_bytes(self, blocks: bytes, call: _Call) -> None:
+        """Process complete blocks, for events whose data are to be parsed."""
+        # As in _process_text: 2.2x on one-line JSON events.
+        if blocks.startswith(b"data: "):
             lines = blocks[6:].split(b"\n\ndata: ")
             if _LF not in b"".join(lines):
                 call.extend_unparsed(lines, self._last_event_id)
                 return
         for block in blocks.split(b"\n\n"):
-            # Nothing but data, as in _process_text: 2x on one-line events, for feed_raw.
-            payload: bytes | memoryview | None = None
+            # Nothing but data, as in _process_text: 1.4x on 50 short lines.
+            if block.startswith(b"data: ") and (
+                _LF not in block or block.count(b"\n") == block.count(b"\ndata: ")
+            ):
+                data = block[6:].replace(b"\ndata: ", b"\n")
+                call.append_unparsed(("message", data, self._last_event_id, None))
+                continue
+            event = _read_bytes(self, block)
+            if event is not None:
+                call.append_unparsed(event)
+
+    def _process_raw(self, blocks: bytes, position: int, call: _Call) -> None:
+        """Process complete blocks, from this position on, for events with views of their data."""
+        for block in blocks.split(b"\n\n"):
+            # Nothing but data, as in _process_text: 2x on one-line events.
+            payload: memoryview | None = None
             if block.startswith(b"data: "):
                 if _LF not in block:
-                    payload = block[6:]
-                    if call.kind is RawEvent and call.owner is not None and payload:
+                    if call.owner is not None and len(block) > 6:
                         payload = memoryview(call.owner)[position + 6 : position + len(block)]
+                    else:
+                        payload = memoryview(block[6:])
                 elif block.count(b"\n") == block.count(b"\ndata: "):
-                    payload = block[6:].replace(b"\ndata: ", b"\n")
+                    payload = memoryview(block[6:].replace(b"\ndata: ", b"\n"))
             if payload is not None:
-                if call.kind is RawEvent and type(payload) is bytes:
-                    payload = memoryview(payload)
                 fields = ("message", payload, self._last_event_id, None)
-                if call.kind is ParsedEvent:
-                    call.append_unparsed(fields)
-                else:
-                    call.events.append(_new_event(RawEvent, fields))
-            elif block and call.kind is ParsedEvent:
-                event = _read_bytes(self, block)
-                if event is not None:
-                    call.append_unparsed(event)
+                call.events.append(_new_event(RawEvent, fields))
             elif block:
                 self._process_lines(block + b"\n", position, call)
                 self._dispatch(call)

@@ -109,7 +109,7 @@ typedef struct {
 
     /* True while a call may change the decoder. */
     bool running;
-    /* True from an SSE_TOO_LARGE that no call has raised yet, since there were events to return first. */
+    /* True from an SSE_TOO_LARGE that no call has raised yet: events had to be returned first. */
     bool deferred;
 
     /* Events of a call that could not return them, or NULL; of which kind; how many at the front are
