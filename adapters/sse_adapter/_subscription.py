@@ -414,8 +414,8 @@ class _BaseSubscription(Generic[_R]):
 
         For one that is known to be of no use: the network has changed, a suspended machine woke up.
         A wait for the next attempt is cut short; an attempt under way goes on. Events that have
-        arrived are handed out first. May be called at any time, from the thread or task that
-        iterates, or from another one; does nothing after the end.
+        arrived are handed out first. May be called at any time, from any thread if the
+        subscription is sync, else from any task of its event loop; does nothing after the end.
         """
         if self._is_opening:
             return

@@ -53,9 +53,8 @@ def subscribe(
 
     Args:
         client, method, url: As `connect_sse` takes them.
-        options: Those of the request, as ``client.stream`` takes them, and ``reconnect``,
-            ``idle_timeout``, ``last_event_id``, ``on_state`` and ``decoder``; see
-            `SubscribeOptions`.
+        options: Those of the request, as ``client.stream`` takes them, and those
+            that `SubscribeOptions` lists, as ``reconnect``, ``until`` and ``idle_timeout``.
 
     Iterating ends with ``close``, with status 204, and, by ``reconnect``, with the end of the
     stream. It raises:

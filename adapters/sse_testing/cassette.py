@@ -1,7 +1,7 @@
 """Cassettes: what a server sent, with its times, in a file of JSON lines.
 
-``sse-tail --record FILE`` writes one, and so does `CassetteWriter`, which keeps more. The first
-line is a header, each further one an event:
+``sse-tail --record FILE`` writes one, and so does `CassetteWriter`. The first line is a header,
+each further one says what happened:
 
 | line | what it says |
 | --- | --- |
@@ -17,7 +17,7 @@ less than on the line before. A request has ``method``, ``url`` and ``headers``,
 ``status`` and ``headers``; headers are lists of pairs. Chunks are the bytes that the decoder gets:
 without transfer coding and content coding, cut as they arrived.
 
-``sse-tail`` writes chunks alone. A connection without its opening counts as a GET that was answered
+A connection without its opening counts as a GET that was answered
 with an event stream, and ended. One with an opening and without its end counts as broken.
 
 Values of headers that are secrets, and secrets in URLs, are written as ``REDACTED``.
