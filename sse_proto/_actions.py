@@ -1,4 +1,4 @@
-"""What the protocol says to do next, and what it hands over for the next request."""
+"""What the protocol says to do next, and what the next request is made from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ReadyState(IntEnum):
     OPEN = 1
     """An event stream is being read."""
     CLOSED = 2
-    """No stream will be opened any more."""
+    """Closed for good."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Open:
     never."""
     event_timeout: float | None = None
     """Seconds without an event (neither comments nor pings count) after which it is lost; ``None``:
-    never. `EventSourceProtocol.time_limit` says what both make of the next chunk."""
+    never. `EventSourceProtocol.time_limit` says what both mean for the next chunk."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Wait:
 
     seconds: float
     error: BaseException | None = field(default=None, compare=False)
-    """Why; ``None``: nothing went wrong. The server has ended the stream properly, or
+    """Why; ``None``: nothing went wrong. The server ended the stream properly, or
     `EventSourceProtocol.restart` was called."""
 
 
@@ -74,7 +74,7 @@ class Lost(Generic[_R]):
     last_event_id: str | None
     """The last event ID; ``None``: none was ever set."""
     last_event: ServerSentEvent | None
-    """The last event that was no ping; ``None``: there has been none."""
+    """The last event that was not a ping; ``None``: there has been none."""
     response: _R | None
     """The last response, of the client's type; ``None``: there has been none."""
     error: BaseException | None
@@ -86,10 +86,10 @@ class NextRequest:
     """The request that asks for the rest of a stream.
 
     Args:
-        method: As ``"GET"``.
-        url: Whatever the client takes for a URL.
-        options: As ``connect_sse`` of the adapter takes them, ``headers`` for example. They stand
-            in the place of those of the request before.
+        method: Such as ``"GET"``.
+        url: Whatever the client takes as a URL.
+        options: What the adapter's ``connect_sse`` takes, such as ``headers``. They replace those
+            of the previous request.
     """
 
     __slots__ = ("method", "options", "url")

@@ -1,30 +1,30 @@
 """The decoder: bytes of an event stream in, events out.
 
 This module is the definition; `sse_core.h` does the same in C. It follows "Parsing an event stream"
-and "Interpreting an event stream" (HTML Standard, 9.2.5 and 9.2.6), whose words stand in quotes
-beside the steps, and does no I/O.
+and "Interpreting an event stream" (HTML Standard, 9.2.5 and 9.2.6), quoted beside the steps, and
+does no I/O.
 
-**How to read it.** The first part is the plain way: a chunk is cut into lines (9.2.5), each line
-is a field, a comment or blank (9.2.6), and a blank line dispatches an event. That is all of the
-standard, and all that a decoder needs. The second part, "Shortcuts: may be deleted", does the
-same for many lines at a time, where that is faster in Python. Tests run with and without it.
+**How to read it.** The first part is the plain way: a chunk is cut into lines (9.2.5), each line is
+a field, a comment or blank (9.2.6), and a blank line dispatches an event. That is the whole
+standard, and all that a decoder needs. The second part, "Shortcuts: may be deleted", does the same
+for many lines at a time, where that is faster in Python. Tests run with and without it.
 
 **Bytes, not text.** The standard decodes the stream to text first, and then looks for lines. Here
-lines are found in the bytes, and only values become text. That is the same, since all that the
-grammar knows is ASCII, and no byte of ASCII is ever part of a longer character, valid or not. So no
-character is ever cut, and data can be had as bytes.
+lines are found in the bytes, and only values become text. The result is the same: everything the
+grammar knows is ASCII, and no ASCII byte is ever part of a longer character, valid or not. So no
+character is ever cut, and data can be handed out as bytes.
 
-**What the edge of a chunk can cut.** A line: what there is of it waits in `_line`. A CR LF: the CR
-ends its line at once, and `_skip_lf` tells the next chunk that an LF is the rest of it. The byte
-order mark: `_bom`. A block (the lines up to a blank one): the buffers of the standard (`_data`,
-`_event_type`, `_last_event_id_buffer`) outlast the chunk. Nothing else does.
+**What the edge of a chunk can cut.** A line: its beginning waits in `_line`. A CR LF: the CR ends
+its line at once, and `_skip_lf` says to skip an LF that opens the next chunk. The byte order mark:
+`_bom`. A block (the lines up to a blank one): the standard's buffers (`_data`, `_event_type`,
+`_last_event_id_buffer`) outlast the chunk. Nothing else does.
 
 **Limits.** `_size` counts the field lines of the unfinished block. It is checked when a line ends,
-and at the end of a chunk, with what there is of the next line. Of a line that cannot be a field,
-only a bounded part is kept.
+and at the end of a chunk together with the unfinished line. Of a line that cannot be a field, only
+a bounded part is kept.
 
-**Callers' code** (callbacks, a parser) runs when the chunk has been decoded and the decoder is
-consistent. What it raises costs nothing: the events wait in `_waiting` for the next call.
+**Callers' code** (callbacks, a parser) runs once the chunk has been decoded and the decoder is
+consistent. If it raises, nothing is lost: the events wait in `_waiting` for the next call.
 """
 
 from __future__ import annotations
@@ -49,23 +49,23 @@ T = TypeVar("T")
 
 BytesLike: TypeAlias = "bytes | bytearray | memoryview[Any] | array[Any] | mmap"
 """What `SSEDecoder.feed` takes: contiguous, with items of one byte. Other objects with such a
-buffer work as well; `collections.abc.Buffer`, which would say so, is new in Python 3.12."""
+buffer work too; `collections.abc.Buffer`, which would say so, is new in Python 3.12."""
 
 DEFAULT_MAX_EVENT_SIZE: Final = 16 * 1024 * 1024
 """Bytes. Far above any event that a program sends on purpose, far below what hurts a process."""
 
 MAX_RETRY_DIGITS: Final = 640
-"""Longest `retry` value that counts, in significant digits. The least that a process can set as
-its limit for `int()`, so that a stream's digits neither raise there nor cost quadratic time."""
+"""Longest `retry` value that counts, in significant digits. The lowest limit that a process can set
+for `int()`, so a stream's digits never raise there, nor cost quadratic time."""
 
-# Bytes that are decoded at a time. A larger chunk is taken in such windows (cut at line ends), so
+# Bytes decoded at a time. A larger chunk is taken in windows of this size (cut at line ends), so
 # that the lists made from it stay small beside it, and within the processor's cache.
 _WINDOW: Final = 64 * 1024
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"[\r\n]")
 
-# The fields that the standard knows, and how a line begins with them.
+# The fields that the standard knows, and how their lines begin.
 _FIELD_NAMES: Final = frozenset({b"data", b"event", b"id", b"retry"})
 _FIELD_PREFIXES: Final = (b"data:", b"event:", b"id:", b"retry:")
 _LONGEST_PREFIX: Final = 6
@@ -73,7 +73,7 @@ _LONGEST_PREFIX: Final = 6
 _IN_USE: Final = "the decoder is in use: called from within, or beside, its own feed()"
 _UNIQUE: Final = "an SSEDecoder is in the middle of its stream: it cannot be copied or pickled"
 
-# Half the time of calling the class, whose own __new__ would only call this.
+# Takes half the time of calling the class, whose own __new__ would only call this.
 _new_event: Final = cast("Callable[..., Any]", tuple.__new__)
 
 
@@ -82,26 +82,26 @@ class SSEDecoder:
     """Incremental decoder of one event stream (one connection).
 
     Chunks may be cut anywhere: within a character, between CR and LF, within the BOM. Every byte is
-    looked at a bounded number of times, whatever the chunks. An instance is for one thread at a
-    time, and cannot be copied.
+    looked at a bounded number of times, whatever the chunks. Use an instance from one thread at a
+    time; it cannot be copied.
 
-    The callbacks run before the call returns that was given the end of their line, in the order of
-    the stream, and before the events of that call are returned. What one raises reaches the caller
-    at once. It costs no event, and no other line: the chunk has been taken, and the next call
-    (``feed(b"")`` is one) goes on with the lines and events that are left.
+    Callbacks run in the order of the stream, within the call that is given the end of their line,
+    before it returns its events. What one raises reaches the caller at once, and costs no event and
+    no other line: the chunk has been taken, and the next call (``feed(b"")`` is one) goes on with
+    the lines and events that are left.
 
     Args:
-        max_event_size: Most bytes that an unfinished event may hold: its field lines as they
-            were sent, each with one end-of-line. Comments and unknown fields do not count, and are
-            not kept. ``None``: no limit.
+        max_event_size: Most bytes that an unfinished event may hold: its field lines as they were
+            sent, each with one end-of-line. Comments and unknown fields neither count nor are kept.
+            ``None``: no limit.
         last_event_id: The last event ID to start with, from an earlier connection.
-        dispatch_empty: Also dispatch blocks that have a valid field but no data, which the
-            standard does not; for servers that send ``event: done`` alone.
-        on_comment: Called with each comment: the text after its colon, less one space. Of a line
-            longer than ``max_event_size`` it is given that many bytes.
-        on_ignored: Called with each line that the standard ignores and that is no comment, as
-            text: unknown fields, a `retry` that is not a number (of up to 640 digits), an `id` with
-            NUL. Cut off alike.
+        dispatch_empty: Also dispatch blocks that have a valid field but no data, unlike the
+            standard; for servers that send ``event: done`` alone.
+        on_comment: Called with each comment: the text after its colon, less one space. A line
+            longer than ``max_event_size`` is cut to that many bytes.
+        on_ignored: Called with the text of each other line that the standard ignores: an unknown
+            field, a `retry` that is not a number (of up to 640 digits), an `id` with NUL. Cut
+            likewise.
 
     Raises:
         ValueError: ``max_event_size`` is less than 1.
@@ -156,21 +156,21 @@ class SSEDecoder:
         self._last_event_id = last_event_id
         self._reconnection_time: int | None = None
 
-        # The part of a byte order mark that the stream began with; None once that is decided.
+        # The part of a byte order mark that the stream has begun with; None once that is decided.
         self._bom: bytes | None = b""
-        # True after a chunk that ends in CR: an LF opening the next one belongs to it, and is no
-        # line of its own. The line that the CR ends is not held back for it.
+        # True after a chunk that ends in CR: an LF opening the next one belongs to it, and is not a
+        # line of its own. The line that the CR ends does not wait for it.
         self._skip_lf = False
-        # The unfinished line. Of one that can be no field, and that nobody observes, not all.
+        # The unfinished line; only part of it if it cannot be a field and nobody observes it.
         self._line = bytearray()
 
-        # The buffers of the standard. A blank line resets all of them but the last one.
+        # The standard's buffers. A blank line resets all but the last.
         self._data = bytearray()
         self._event_type = ""
         self._last_event_id_buffer = last_event_id
         # More about the unfinished block, reset with them: the bytes of its field lines, each with
         # one end-of-line; what its `retry` has set; whether it has a valid field other than data;
-        # where in the chunk its only line of data ends, or -1: there is none, or it ended earlier.
+        # where in the chunk its only line of data ends, or -1: it has no such line in this chunk.
         self._size = 0
         self._retry: int | None = None
         self._has_field = False
@@ -182,15 +182,15 @@ class SSEDecoder:
         self._deferred: EventTooLarge | None = None
         self._discarded = 0
 
-        # Calls of callbacks that are still to be made; the events of a call that has not returned
-        # them, or could not; and whether a caller's code runs, within a call.
+        # Callbacks still to be called; the events that a call has not returned, or could not; and
+        # whether the caller's code is running, within a call.
         self._notes: deque[tuple[Callable[[str], object], str]] = deque()
         self._waiting: _Call | None = None
         self._running = False
 
         self._shortcuts = _SHORTCUTS and on_comment is None and on_ignored is None
-        # How many bytes without an end-of-line a chunk may have that is merely appended to `_line`.
-        # 0 without shortcuts; -1, not even an empty one, where a call has more to do than decode.
+        # The longest chunk without an end-of-line that is simply appended to `_line`. 0 without
+        # shortcuts; -1, not even an empty one, where a call has more to do than decode.
         self._room = 0
 
     def __init_subclass__(cls) -> NoReturn:
@@ -221,11 +221,10 @@ class SSEDecoder:
 
     @property
     def unfinished(self) -> int:
-        """Bytes of the event that was begun and not finished, as `max_event_size` counts them.
+        """Bytes of the event that has begun but not finished, as `max_event_size` counts them.
 
-        A last line without end counts while it may be a field. 0: the stream is
-        between two events, and could end here. After `close`, and after `EventTooLarge`: the bytes
-        that were discarded.
+        An unfinished line counts as long as it may be a field. 0: the stream is between two events,
+        and could end here. After `close` or `EventTooLarge`: the bytes that were discarded.
         """
         if self._refusal is not None:
             return self._discarded
@@ -248,15 +247,15 @@ class SSEDecoder:
         Raises:
             TypeError: ``chunk`` is not bytes-like, or its items are larger than one byte.
             BufferError: ``chunk`` is not contiguous.
-            EventTooLarge: An event needs more than ``max_event_size`` bytes. If the chunk
-                completed other events before it, these are returned, and the next call raises. The
-                decoder is of no use afterwards: each further call raises the same error.
-            ValueError: The decoder was closed; or ``chunk`` was, as a released `memoryview`.
-            RuntimeError: The decoder is in use, by a callback or a parser of its own, or by another
-                thread; or events wait, since a callback or a parser has raised, and are those of
-                another method, or too many (see `feed_parsed`).
+            EventTooLarge: An event needs more than ``max_event_size`` bytes. If the chunk completed
+                other events before it, these are returned, and the next call raises. The decoder is
+                useless afterwards: each further call raises the same error.
+            ValueError: The decoder is closed; or ``chunk`` is, such as a released `memoryview`.
+            RuntimeError: The decoder is in use, by its own callback or parser or by another thread;
+                or events still wait because a callback or a parser raised, and belong to another
+                method, or are too many (see `feed_parsed`).
 
-        Also what a callback raises. See "Interpreting an event stream", HTML Standard 9.2.6.
+        Also whatever a callback raises. See "Interpreting an event stream", HTML Standard 9.2.6.
         """
         events: list[ServerSentEvent] = []
         # Shortcut, for the two usual chunks: a piece of a line, and whole blocks. 5x on chunks of
@@ -277,19 +276,19 @@ class SSEDecoder:
         return self._finish(self._take(chunk, ServerSentEvent))
 
     def feed_raw(self, chunk: BytesLike, /) -> list[RawEvent]:
-        """Decode one chunk as `feed` does, but make no text of the data.
+        """Decode one chunk as `feed` does, but leave the data as bytes.
 
-        For data that is handed on, to a socket or a file. (For a parser there is `feed_parsed`.)
-        The methods may alternate.
+        For data that is passed on to a socket or a file. (For a parser there is `feed_parsed`.) You
+        may alternate between the methods.
 
         Args:
             chunk: As for `feed`.
 
         Returns:
-            Events that this chunk completed. Their ``data`` is a view of ``chunk`` itself, and
-            keeps it alive, where ``chunk`` is `bytes` (no subclass) and has all of the data in one
-            line; otherwise it is a view of a private copy. Either is read-only, and never changes.
-            It has the bytes that were sent, also where they are not UTF-8.
+            Events that this chunk completed. If ``chunk`` is `bytes` (not a subclass) and has all
+            of an event's data in one line, its ``data`` is a view of ``chunk`` itself, which it
+            keeps alive; otherwise it is a view of a private copy. Either way it is read-only, never
+            changes, and has the bytes as they were sent, even where they are not UTF-8.
 
         Raises:
             TypeError, BufferError, EventTooLarge, ValueError, RuntimeError: As `feed`.
@@ -301,30 +300,29 @@ class SSEDecoder:
     def feed_parsed(
         self, chunk: BytesLike, parse: Callable[[str, bytes], T], /
     ) -> list[ParsedEvent[T]]:
-        """Decode one chunk as `feed` does, and parse the data of each event, from its bytes.
+        """Decode one chunk as `feed` does, and parse the data of each event from its bytes.
 
         Args:
             chunk: As for `feed`.
-            parse: Called with the event type and the data of each event, in order; the data as
-                it was sent, also where it is not UTF-8. See `by_event`, which makes one of several
-                parsers that take the data alone. An event for which it raises `SkipEvent` is left
-                out.
+            parse: Called with the event type and the data of each event, in order; the data as it
+                was sent, even where it is not UTF-8. `by_event` combines several parsers that take
+                the data alone into one. An event for which it raises `SkipEvent` is left out.
 
         Returns:
-            Events that this chunk completed, their ``data`` being what ``parse`` returned.
+            Events that this chunk completed; their ``data`` is what ``parse`` returned.
 
         Raises:
             TypeError, BufferError, EventTooLarge, ValueError: As `feed`.
-            RuntimeError: As `feed`; or events wait already (see below), and chunks of more than
-                ``max_event_size`` bytes have been fed since. This one has not been taken.
+            RuntimeError: As `feed`; or events wait already (see below), and the chunks fed since
+                have more than ``max_event_size`` bytes. This one has not been taken.
 
-        What ``parse`` raises reaches the caller unchanged; `failed_event` tells which event it was.
-        An `Exception` costs that event alone. It comes after the events before it: if this chunk
-        has some, they are returned, and the next call raises. The next call goes on with the event
-        behind it. Anything else, as `KeyboardInterrupt`, comes at once and costs nothing: the next
-        call returns the events before it, and parses that one again. The chunk has been taken in
-        any case. To have all that is there before the next chunk comes, call with ``b""`` until
-        that returns an empty list; also after `close`.
+        What ``parse`` raises reaches the caller unchanged; `failed_event` says for which event. An
+        `Exception` costs that event alone. It comes after the events before it: if this chunk has
+        any, they are returned, and the next call raises. The call after that goes on with the next
+        event. Anything else, such as `KeyboardInterrupt`, comes at once and costs nothing: the next
+        call returns the events before it, and parses that event again. The chunk has been taken in
+        any case. To get everything that is there before the next chunk comes, call with ``b""``
+        until that returns an empty list; this works after `close` too.
         """
         if self._extends_line(chunk):
             return []
@@ -335,12 +333,12 @@ class SSEDecoder:
     def close(self) -> None:
         """Tell the decoder that the stream has ended. May be called again.
 
-        The unfinished event, if there is one, is discarded, as the standard asks; `unfinished`
-        tells how much that was. `last_event_id` and `reconnection_time` stay readable.
+        An unfinished event is discarded, as the standard asks; `unfinished` says how much that was.
+        `last_event_id` and `reconnection_time` stay readable.
 
         Raises:
-            EventTooLarge: The last `feed` returned events, and left this to the next call. Also
-                what the last `feed_parsed` left to it.
+            EventTooLarge: The last `feed` returned events, and left this for the next call. Also
+                whatever the last `feed_parsed` left.
             RuntimeError: The decoder is in use.
         """
         if self._running:
@@ -361,7 +359,7 @@ class SSEDecoder:
     # Parsing (9.2.5): from bytes to lines.
 
     def _take_buffer(self, chunk: BytesLike, call: _Call) -> None:
-        """Take any bytes-like object, in windows that end at the end of a line."""
+        """Take any bytes-like object, in windows that end where a line ends."""
         try:
             view = memoryview(chunk)
         except TypeError:
@@ -390,7 +388,7 @@ class SSEDecoder:
                     start = end
 
     def _take_window(self, window: bytes, position: int, call: _Call) -> None:
-        """Take a part of the chunk, that begins at this position, up to the end of a line."""
+        """Take the part of the chunk from this position to the end of a line, or of the chunk."""
         end = position + len(window)
         # "Streams must be decoded using the UTF-8 decode algorithm", which "strips one leading
         # UTF-8 Byte Order Mark (BOM), if any".
@@ -399,7 +397,7 @@ class SSEDecoder:
         if self._skip_lf and window:
             self._skip_lf = False
             window = window.removeprefix(b"\n")
-        # (Shortcuts move what lies behind a CR LF, and so no view of it could be taken.)
+        # (Shortcuts move what follows a CR LF, so no view of it could be taken.)
         if self._shortcuts and (call.kind is not RawEvent or _CR not in window):
             self._take_blocks(window, end - len(window), call)
             return
@@ -423,7 +421,7 @@ class SSEDecoder:
             self._skip_lf = window.endswith(b"\r")
 
     def _strip_bom(self, window: bytes) -> bytes:
-        """Return the beginning of the stream, less its byte order mark; b"" while that is open."""
+        """Return the beginning of the stream, less its byte order mark; b"" while undecided."""
         beginning = (self._bom or b"") + window
         if len(beginning) < len(_BOM) and _BOM.startswith(beginning):
             self._bom = beginning
@@ -432,7 +430,7 @@ class SSEDecoder:
         return beginning.removeprefix(_BOM)
 
     def _keep_line(self, part: bytes) -> None:
-        """Append to the unfinished line, as far as it may become something; check its size."""
+        """Append to the unfinished line as much as may matter; check its size."""
         line = self._line
         line += part
         limit = self._max_event_size
@@ -532,7 +530,7 @@ class SSEDecoder:
         self._reset_block()
 
     def _data_for(self, call: _Call) -> str | bytes | memoryview:
-        """Return the data buffer, as the events of this call have it."""
+        """Return the data buffer in the form that this call's events take."""
         if call.kind is ServerSentEvent:
             return self._data.decode("utf-8", "replace")
         start = self._value_end - len(self._data)  # negative: in an earlier chunk
@@ -550,10 +548,10 @@ class SSEDecoder:
         self._has_field = False
         self._value_end = -1
 
-    # Calls: what comes before a chunk is decoded, and what comes after.
+    # Calls: what happens before a chunk is decoded, and after.
 
     def _take(self, chunk: BytesLike, kind: type[Any]) -> _Call:
-        """Decode a chunk, and call the callbacks. Returns its events, behind those that wait."""
+        """Decode a chunk, and call the callbacks. Returns its events, after those that wait."""
         if self._running:
             raise RuntimeError(_IN_USE)
         call = self._waiting
@@ -568,18 +566,18 @@ class SSEDecoder:
             try:
                 if type(chunk) is bytes:
                     call.owner = chunk  # nothing else is sure to stay as it is
-                # What comes while events wait is counted, in _take_buffer().
+                # What comes while events wait is counted in _take_buffer().
                 if type(chunk) is bytes and len(chunk) <= _WINDOW and self._waiting is None:
                     self._take_window(chunk, 0, call)
                 else:
                     self._take_buffer(chunk, call)
             except EventTooLarge as error:
-                # A copy: this one holds the frames that it passes through, and with them the chunk.
+                # A copy: this one holds the frames that it passed through, and with them the chunk.
                 self._deferred = EventTooLarge(error.size, error.limit)
                 self._refuse_from_now_on(self._deferred, error.size)
             finally:
                 call.owner = None
-                self._value_end = -1  # its data can be no view of a later chunk
+                self._value_end = -1  # a later chunk has no data of it to view
         self._waiting = call
         if self._notes:
             self._room = -1
@@ -630,7 +628,7 @@ class SSEDecoder:
             raise error
         events = call.events
         types, data, ids, retries = call.unparsed
-        first = len(events)  # those before were parsed by a call that was interrupted
+        first = len(events)  # an interrupted call parsed those before
         skipped = 0
         self._room = -1
         self._running = True
@@ -665,12 +663,12 @@ class SSEDecoder:
             self._running = False
         return self._finish(call)
 
-    # Shortcuts: may be deleted, with what calls them above. They read whole blocks on their own
-    # where none is unfinished (`_size` is 0): then `_last_event_id` is what its buffer is. Gains
-    # were measured by leaving each of them out.
+    # Shortcuts: may be deleted, with what calls them above. They read whole blocks by themselves
+    # where none is unfinished (`_size` is 0): `_last_event_id` equals its buffer then. Gains were
+    # measured by leaving each of them out.
 
     def _extends_line(self, chunk: BytesLike) -> bool:
-        """Take the chunk if it is a mere piece of a line. 4x on chunks of one byte."""
+        """Take the chunk if it is just a piece of a line. 4x on chunks of one byte."""
         simple = type(chunk) is bytes and len(chunk) <= self._room and not _has_line_end(chunk)
         if simple:
             self._line += chunk
@@ -724,7 +722,7 @@ class SSEDecoder:
             self._keep_line(window[start:])
 
     def _finish_line(self, rest: bytes, end: int, call: _Call) -> None:
-        """Process the unfinished line, with this rest of it."""
+        """Process the unfinished line, of which this is the rest."""
         line = self._line
         self._line = bytearray()
         # An unfinished line of data becomes the data buffer, without a copy: 2x on 1.5 MB.
@@ -741,8 +739,8 @@ class SSEDecoder:
 
     def _process_lines(self, lines: bytes, position: int, call: _Call) -> None:
         """Process whole lines, each ended by LF, the first one at this position."""
-        # Nothing but data, with one space to strip from each line: 1.8x on events of 50 lines
-        # that come in chunks of 1 KiB.
+        # Nothing but data, with one space to strip from each line: 1.8x on events of 50 lines that
+        # come in chunks of 1 KiB.
         if lines.startswith(b"data: ") and lines.count(b"\n") == lines.count(b"\ndata: ") + 1:
             size = self._size + len(lines)
             if size <= (self._max_event_size or size):
@@ -799,13 +797,13 @@ class SSEDecoder:
             position += len(block) + 2
 
     def _process_text(self, text: str, events: list[ServerSentEvent]) -> None:
-        """Process complete blocks, as text without the end of the last line and block."""
+        """Process complete blocks: their text, less the end of the last line and block."""
         first_end = text.find("\n")
         if text.startswith("data: ") and text.startswith("\n\ndata: ", first_end):
-            # Maybe one line of data each: then no Python code is run for each of them. 1.8x on
+            # Maybe one line of data each: then no Python code runs for each of them. 1.8x on
             # one-line JSON events in 16 KiB chunks.
             data = text[6:].split("\n\ndata: ")
-            if "\n" not in "".join(data):  # to count them takes ten times as long
+            if "\n" not in "".join(data):  # counting them takes ten times as long
                 fields = zip(repeat("message"), data, repeat(self._last_event_id), repeat(None))
                 events.extend(map(_new_event, repeat(ServerSentEvent), fields))
                 return
@@ -838,9 +836,9 @@ def _block_reader(
 ) -> Callable[[SSEDecoder, Any], _Fields | None]:
     """Return a function that reads one complete block, of text or of bytes.
 
-    That processes its lines, and the blank one that ends it, and returns the fields of the event,
-    if there is one. Blank lines that open the block have nothing to dispatch: they are ignored.
-    2x on typed events, against the plain way.
+    The function processes the block's lines, and the blank one that ends it, and returns the fields
+    of the event, if there is one. Blank lines that open the block have nothing to dispatch: they
+    are ignored. 2x on typed events, compared with the plain way.
     """
     newline, colon, colon_space, nul = map(word, ("\n", ":", ": ", "\0"))
     data_name, event_name, id_name, retry_name = map(word, ("data", "event", "id", "retry"))
@@ -889,10 +887,11 @@ _read_bytes: Final = _block_reader(str.encode, lambda value: value.decode("utf-8
 
 
 def _parse_at_once(call: _Call, parse: Callable[[str, bytes], object]) -> None:
-    """Parse events, up to the first that is skipped or fails. 1.5x on chat chunks.
+    """Parse events up to the first that is skipped or fails. 1.5x on chat chunks.
 
-    That one is the caller's: `extend` keeps the events that came before an exception. A parser that
-    raises StopIteration looks like the end here, and the caller finds out by parsing once more.
+    That one is left to the caller: `extend` keeps the events that came before an exception. A
+    parser that raises StopIteration looks like the end here; the caller finds out by parsing that
+    event again.
     """
     types, data, ids, retries = call.unparsed
     values: Iterator[object] = map(parse, types, data)
@@ -903,7 +902,7 @@ def _parse_at_once(call: _Call, parse: Callable[[str, bytes], object]) -> None:
     call.events.extend(map(_new_event, repeat(ParsedEvent), fields))
 
 
-# Whether decoders made from now on take shortcuts: for tests, which compare the two ways.
+# Whether decoders made from now on take shortcuts: for tests, which compare both ways.
 _SHORTCUTS = True
 
 # As integers: `int in bytes` is one memchr, `bytes in bytes` four times that.
@@ -920,20 +919,20 @@ _NO_COLUMNS: Final[_Columns] = ([], [], [], [])
 
 @final
 class _Call:
-    """The events of one call, of one class; or of several, where they had to wait."""
+    """The events of one call, all of one class; or of several calls, if they had to wait."""
 
     __slots__ = ("error", "events", "held", "kind", "owner", "unparsed")
 
     def __init__(self, kind: type[Any]) -> None:
         self.kind = kind
         self.events: list[Any] = []
-        # The chunk, while it is decoded, if data may be a view of it.
+        # The chunk while it is decoded, if data may be a view of it.
         self.owner: bytes | None = None
         # How many bytes of chunks have come while events waited.
         self.held = 0
-        # Of feed_parsed() alone: the fields of events that are not parsed yet, each in a list of
-        # its own (half the time of a tuple for each event); and what a parser raised, that is to
-        # be raised before any of them is returned.
+        # For feed_parsed() alone: the fields of events not parsed yet, each field in a list of its
+        # own (half the time of a tuple for each event); and what a parser raised, to be raised
+        # before any of them is returned.
         self.unparsed: _Columns = ([], [], [], []) if kind is ParsedEvent else _NO_COLUMNS
         self.error: Exception | None = None
 
@@ -955,7 +954,7 @@ class _Call:
         retries += [None] * count
 
     def drop(self, count: int) -> None:
-        """Drop the first ones that were unparsed."""
+        """Drop the first of the unparsed events."""
         for column in self.unparsed:
             del column[:count]
 

@@ -10,7 +10,7 @@ from ._events import ServerSentEvent
 
 __all__ = ["encode", "encode_comment"]
 
-# The standard's ends of line. str.splitlines() knows eight more.
+# The standard's line endings. str.splitlines() knows eight more.
 _END_OF_LINE: Final = re.compile("\r\n|\r|\n")
 
 
@@ -77,7 +77,7 @@ def _text(name: str, value: object) -> str:
 def _one_line(name: str, value: object) -> str:
     text = _text(name, value)
     if "\n" in text or "\r" in text:
-        # Worse than wrong: whoever chose the value could write fields and events of their own.
+        # Worse than wrong: whoever chose the value could inject fields and events.
         raise ValueError(f"{name} must not contain an end-of-line: {text!r:.100}")
     return text
 

@@ -1,4 +1,4 @@
-"""The event that ends a stream, as ``[DONE]`` of a chat API."""
+"""The event that ends a stream, such as a chat API's ``[DONE]``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ __all__ = ["Ending"]
 
 @final
 class Ending:
-    """Tells the event that ends a stream.
+    """Recognizes the event that ends a stream.
 
     Args:
-        until: The data of the event that ends it, or several such; compared exactly. That event is
-            not handed out.
-        is_last: Whether an event is the last one, which is handed out. Not asked after ``until``.
+        until: The data of the event that ends it, or several alternatives, compared exactly. That
+            event is not handed out.
+        is_last: Whether an event is the last one, which is handed out. Not asked about one that
+            ``until`` names.
     """
 
     __slots__ = ("_is_last", "_until", "is_expected", "last")
@@ -32,9 +33,9 @@ class Ending:
         self._until = frozenset([until] if isinstance(until, str) else until or ())
         self._is_last = is_last
         self.is_expected = until is not None or is_last is not None
-        """Whether the stream has such an event: without it, it is incomplete."""
+        """Whether the stream must end with such an event: without it, it is incomplete."""
         self.last: ServerSentEvent | None = None
-        """The event that has ended the stream; ``None``: it goes on."""
+        """The event that ended the stream; ``None``: it goes on."""
 
     def cut(self, events: list[ServerSentEvent]) -> list[ServerSentEvent]:
         """Return the events to hand out, up to the end; set `last` if it is among them.

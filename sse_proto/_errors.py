@@ -1,4 +1,4 @@
-"""What can go wrong in the core. A malformed stream is no error: the standard tolerates it."""
+"""What can go wrong in the core. A malformed stream cannot: the standard tolerates it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = [
 
 
 class SSEError(Exception):
-    """Base class of what `sse_proto` raises over a stream, as opposed to over a misuse."""
+    """Base class of the errors that a stream causes, as opposed to misuse of `sse_proto`."""
 
 
 class EventTooLarge(SSEError):
     """An event outgrew ``max_event_size`` before its blank line arrived.
 
     Attributes:
-        size: Bytes that the unfinished event would hold, up to the first line that was too much, as
-            far as that line had arrived. What follows it in the chunk does not count.
+        size: Bytes that the unfinished event would hold, up to and including what had arrived of
+            the first line that was too much. What follows it in the chunk does not count.
         limit: The decoder's ``max_event_size``, in bytes.
     """
 
@@ -35,11 +35,11 @@ class EventTooLarge(SSEError):
 
 
 class IncompleteStream(SSEError):
-    """A stream ended inside an event, or before the event that was to be its last.
+    """A stream ended inside an event, or before the event that should have been its last.
 
     Attributes:
-        unfinished: Bytes of the event that had begun, and was discarded; 0: it ended between two.
-        last_event_id: The last event ID at that moment; ``None``: none was ever set.
+        unfinished: Bytes of the discarded event that had begun; 0: the stream ended between events.
+        last_event_id: The last event ID at that point; ``None``: none was ever set.
     """
 
     def __init__(self, unfinished: int, last_event_id: str | None) -> None:
@@ -54,7 +54,7 @@ class IncompleteStream(SSEError):
 
 
 class UnknownEvent(SSEError):
-    """An event is of a type that a `by_event` parser does not know.
+    """An event has a type that a `by_event` parser does not know.
 
     Attributes:
         event: The event type.
@@ -70,7 +70,7 @@ class UnknownEvent(SSEError):
 
 
 class ResponseRejected(SSEError):
-    """A response is no event stream.
+    """A response is not an event stream.
 
     Attributes:
         reason: What was expected and what was found.
@@ -89,10 +89,10 @@ class ResponseRejected(SSEError):
 
 
 class RetriesExhausted(SSEError):
-    """A `ReconnectPolicy` allows no further attempt. ``__cause__`` is how the last one failed.
+    """A `ReconnectPolicy` allows no further attempt. ``__cause__`` says how the last one failed.
 
     Attributes:
-        attempts: Attempts that brought no event.
+        attempts: Attempts since the last event.
         seconds: How long the stream has been away.
     """
 

@@ -1,4 +1,4 @@
-"""What a stream is made of: the event, as a value."""
+"""What a stream is made of: events, as values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 class ServerSentEvent(NamedTuple):
     """One dispatched event. Immutable, hashable, compared by value.
 
-    A named tuple, not a dataclass: one is built for every event of a stream, and it costs a third.
+    A named tuple, not a dataclass: one is built for every event, and it costs a third as much.
     """
 
     event: str = "message"
@@ -24,10 +24,11 @@ class ServerSentEvent(NamedTuple):
 
     id: str | None = None
     """The last event ID when the event was dispatched, set by this block or an earlier one.
-    ``None``: the stream has set none yet; ``""``: an empty ``id`` field reset it."""
+    ``None``: the stream has not set one; ``""``: an empty ``id`` field reset it."""
 
     retry: int | None = None
-    """The reconnection time in milliseconds, if this event's own block set one; else ``None``."""
+    """The reconnection time in milliseconds if this event's own block set it; otherwise
+    ``None``."""
 
     def json(self) -> Any:
         """Return ``data`` parsed as JSON.
@@ -39,14 +40,14 @@ class ServerSentEvent(NamedTuple):
 
 
 class RawEvent(NamedTuple):
-    """One dispatched event, its data as bytes. See `SSEDecoder.feed_raw`."""
+    """One dispatched event, with its data as bytes. See `SSEDecoder.feed_raw`."""
 
     event: str
     """The event type; ``"message"`` if the block named none."""
 
     data: memoryview
     """The payload: the values of the block's ``data`` lines, joined by LF. Read-only bytes, as they
-    were sent: UTF-8 in a valid stream, but not checked to be."""
+    were sent: UTF-8 in a valid stream, but not checked."""
 
     id: str | None
     """As `ServerSentEvent.id`."""

@@ -1,4 +1,4 @@
-"""Which decoder is used: the one in C where it was built, else the one in Python."""
+"""Which decoder is used: the one in C if it was built, otherwise the one in Python."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 __all__ = ["IMPLEMENTATION", "SSEDecoder"]
 
 if TYPE_CHECKING:
-    # The two have the same interface, which stubtest compares with the one in C.
+    # Both have the same interface; stubtest compares it with the one in C.
     from ._decoder import SSEDecoder
 
     IMPLEMENTATION: Literal["c", "python"]
-    """Which `SSEDecoder` is in use. The variable ``SSE_PROTO_PURE_PYTHON=1`` in the environment
-    forces ``"python"``; ``"c"`` is otherwise taken where it was built."""
+    """Which `SSEDecoder` is in use. The environment variable ``SSE_PROTO_PURE_PYTHON=1`` forces
+        ``"python"``; otherwise it is ``"c"`` if that was built."""
 else:
 
     def _choose():

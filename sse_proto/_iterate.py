@@ -1,6 +1,6 @@
-"""Glue between any source of chunks and the decoder: the whole embedding API for most people.
+"""Glue between any source of chunks and the decoder: for most people, all the API they need.
 
-Each function is there twice, sync and async.
+Each function comes twice, sync and async.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ def iter_events(
 
     Args:
         chunks: The body of the response, undecoded, cut anywhere.
-        decoder: A new decoder, for limits and options, or to read its ``last_event_id``
+        decoder: A new decoder, if you want limits or options, or to read its ``last_event_id``
             later. Closed when the stream is over.
-        until: The data that tells the end, exactly, as ``"[DONE]"``; or a collection of several.
-            The event that has it is not yielded, and the stream is over then, whatever follows.
-        is_last: Called with each event that is yielded; the first one for which it is true is the
-            last, and the stream is over then.
+        until: The exact data that ends the stream, such as ``"[DONE]"``, or a collection of
+            several. The event that has it is not yielded, and whatever follows is dropped.
+        is_last: Called with each event to be yielded; the first for which it is true is the last
+            one.
 
     Raises:
-        IncompleteStream: The chunks have ended, within an event or not, and neither ``until`` nor
-            ``is_last`` has told the end. After every complete event. Where neither is given, the
+        IncompleteStream: The chunks ended before the event that ``until`` or ``is_last`` waits for,
+            inside an event or not. Raised after every complete event. If neither is given, the
             chunks may end anywhere.
-        EventTooLarge: After every event that was complete before it.
+        EventTooLarge: As `SSEDecoder.feed`, after every event that was complete before it.
         TypeError, BufferError, ValueError: As `SSEDecoder.feed`.
 
-    Also what ``chunks``, ``is_last`` and the decoder's callbacks raise.
+    Also whatever ``chunks``, ``is_last`` and the decoder's callbacks raise.
     """
     decoder = SSEDecoder() if decoder is None else decoder
     if until is None and is_last is None:
@@ -85,8 +85,8 @@ async def aiter_events(
 ) -> AsyncGenerator[ServerSentEvent, None]:
     """Decode an asynchronous iterable of chunks; otherwise as `iter_events`.
 
-    An async generator: who leaves it early, and needs ``chunks`` closed at once, closes both. This
-    includes its end by ``until`` or ``is_last``, which comes before that of ``chunks``.
+    An async generator: if you leave it early and need ``chunks`` closed at once, close both. The
+    same goes for an end by ``until`` or ``is_last``, which comes before the end of ``chunks``.
     """
     decoder = SSEDecoder() if decoder is None else decoder
     if until is None and is_last is None:
@@ -127,8 +127,8 @@ def iter_parsed(
     Raises:
         IncompleteStream, EventTooLarge, TypeError, BufferError, ValueError: As `iter_events`.
 
-    Also what ``parse`` raises, after the events before; `failed_event` tells of which event. That
-    ends the iteration. To go on with the next event, call `SSEDecoder.feed_parsed` yourself.
+    Also whatever ``parse`` raises, after the events before it; `failed_event` says for which event.
+    That ends the iteration. To go on with the next event, call `SSEDecoder.feed_parsed` yourself.
     """
     decoder = SSEDecoder() if decoder is None else decoder
     parse = _parse_until(until, parse)
@@ -143,7 +143,7 @@ def iter_parsed(
                 if is_end:
                     _close_at_end(decoder)
                     return
-            events = decoder.feed_parsed(b"", parse)  # what is behind one that failed
+            events = decoder.feed_parsed(b"", parse)  # what comes after one that failed
     _close_before_end(decoder, until is not None or is_last is not None)
 
 
@@ -155,7 +155,7 @@ async def aiter_parsed(
     until: Until = None,
     is_last: Callable[[ParsedEvent[T]], bool] | None = None,
 ) -> AsyncGenerator[ParsedEvent[T], None]:
-    """Decode an asynchronous iterable of chunks, and parse; otherwise as `iter_parsed`."""
+    """Decode and parse an asynchronous iterable of chunks; otherwise as `iter_parsed`."""
     decoder = SSEDecoder() if decoder is None else decoder
     parse = _parse_until(until, parse)
     async for chunk in chunks:
@@ -169,20 +169,20 @@ async def aiter_parsed(
                 if is_end:
                     _close_at_end(decoder)
                     return
-            events = decoder.feed_parsed(b"", parse)  # what is behind one that failed
+            events = decoder.feed_parsed(b"", parse)  # what comes after one that failed
     _close_before_end(decoder, until is not None or is_last is not None)
 
 
 @final
 class _End:
-    """The data of the event that ends a parsed stream, which is not parsed."""
+    """What stands for the data that ends a parsed stream, which is not parsed."""
 
 
 _END: Final = _End()
 
 
 def _parse_until(until: Until, parse: Callable[[str, bytes], T]) -> Callable[[str, bytes], T]:
-    """Return a parser that makes `_END` of what ends the stream, and leaves out what follows."""
+    """Return a parser that turns what ends the stream into `_END`, and leaves out what follows."""
     ends = frozenset([until] if isinstance(until, str) else until or ())
     if not ends:
         return parse
@@ -202,15 +202,15 @@ def _parse_until(until: Until, parse: Callable[[str, bytes], T]) -> Callable[[st
 
 
 def _close_at_end(decoder: SSEDecoder) -> None:
-    """Close a decoder that has given the last event."""
+    """Close a decoder that has returned the last event."""
     try:
         decoder.close()
     except Exception:
-        pass  # what followed: an event too large, or one that a parser did not take
+        pass  # what followed: an event too large, or one that a parser refused
 
 
 def _close_before_end(decoder: SSEDecoder, is_expected: bool) -> None:
-    """Close a decoder whose chunks have ended; raise that its last event has not come."""
+    """Close a decoder whose chunks have ended; raise if its last event has not come."""
     decoder.close()
     if is_expected:
         raise IncompleteStream(decoder.unfinished, decoder.last_event_id)

@@ -1,4 +1,4 @@
-"""From the data of an event to a value: what goes with `SSEDecoder.feed_parsed`."""
+"""Turning an event's data into a value: the companions of `SSEDecoder.feed_parsed`."""
 
 from __future__ import annotations
 
@@ -20,25 +20,24 @@ _SHOWN: Final = 200
 
 
 class SkipEvent(Exception):
-    """Raised by a parser for an event that is to be left out. It reaches nobody."""
+    """Raised by a parser to leave an event out. No caller ever sees it."""
 
 
 @final
 class by_event(Generic[T_co]):
-    """A parser of events, made of one parser of data for each event type.
+    """A parser of events, built from one parser of data for each event type.
 
     Called with an event type and data, as `SSEDecoder.feed_parsed` and `iter_parsed` do, it calls
-    the parser of that type with the data, and returns its value.
+    the parser for that type with the data, and returns what that returns.
 
     Args:
         parsers: By event type, which is ``"message"`` where the stream names none. Each takes the
-            data as bytes, as ``msgspec.json.Decoder(X).decode``, ``TypeAdapter(X).validate_json``
-            and ``json.loads`` do.
-        default: For all other types: a parser; or ``"skip"``, to leave these events out; or
-            ``"error"``, to raise `UnknownEvent`.
+            data as bytes, like ``msgspec.json.Decoder(X).decode``, ``TypeAdapter(X).validate_json``
+            and ``json.loads``.
+        default: What to do with all other types: a parser; ``"skip"``, to leave these events out;
+            or ``"error"``, to raise `UnknownEvent`.
 
-    Where the values are of several types, mypy has to be told so: ``by_event[A | B]({...})``.
-    Pyright finds out by itself.
+    If the parsers return different types, tell mypy: ``by_event[A | B]({...})``. Pyright infers it.
     """
 
     __slots__ = ("default", "parsers")
@@ -55,9 +54,9 @@ class by_event(Generic[T_co]):
         """Parse the data of an event of this type.
 
         Raises:
-            UnknownEvent, SkipEvent: There is no parser for this type; as ``default`` says.
+            UnknownEvent, SkipEvent: There is no parser for this type; ``default`` says which.
 
-        Also what the parser raises.
+        Also whatever the parser raises.
         """
         parser = self.parsers.get(event, self.default)
         if isinstance(parser, str):
@@ -66,20 +65,20 @@ class by_event(Generic[T_co]):
 
 
 def failed_event(error: BaseException) -> ParsedEvent[bytes] | None:
-    """Return the event whose parser raised this exception, with its data as it was sent.
+    """Return the event that a parser was given when it raised this exception, its data as sent.
 
-    From Python 3.11 on a note of the exception tells the same to people.
+    From Python 3.11 on, a note on the exception says the same to people.
 
     Returns:
-        The event; ``None``: no parser raised this exception for `SSEDecoder.feed_parsed`; or it is
-        of a class that takes no attributes.
+        The event. ``None`` if no parser raised this exception in `SSEDecoder.feed_parsed`, or if
+        its class takes no attributes.
     """
     event: ParsedEvent[bytes] | None = getattr(error, "_sse_event", None)
     return event
 
 
 def attach_event(error: BaseException, event: ParsedEvent[bytes]) -> None:
-    """Make `failed_event` tell this event, and a note as well where there are notes."""
+    """Make `failed_event` return this event; add a note too, where exceptions have them."""
     data = repr(event.data[:_SHOWN]) + ("..." if len(event.data) > _SHOWN else "")
     note = f"while parsing an event of type {event.event!r}, ID {event.id!r}, data {data}"
     failed: Any = error  # any attribute is allowed
@@ -87,6 +86,5 @@ def attach_event(error: BaseException, event: ParsedEvent[bytes]) -> None:
         failed._sse_event = event
         failed.add_note(note)
     except Exception:
-        # Python 3.10 has no notes. Or a class has its own ideas: what it raises here must not hide
-        # what was raised.
+        # Python 3.10 has no notes. Or the class is odd: what it raises must not hide the exception.
         pass

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReconnectPolicy"]
 
-# Seconds. Backing off doubles something, also where the server asks for no delay at all.
+# Seconds. Backing off needs something to double, even where the server asks for no delay at all.
 _LEAST_STEP: Final = 0.1
 
 # RFC 9110, 9.2.1; REPORT: RFC 3253, 3.6; QUERY: draft-ietf-httpbis-safe-method-w-body.
@@ -24,50 +24,50 @@ class ReconnectPolicy:
     """When to connect again. Immutable; all times are in seconds.
 
     The wait before a connection has two parts. One is what was asked for: the stream's ``retry``,
-    or the answer's ``Retry-After`` if that is longer. The other is the backoff, which is random,
-    and whose bound grows with each failure: clients that one outage has cut off do not come back
-    as one.
+    or the response's ``Retry-After`` if that is longer. The other is the backoff: random, with a
+    bound that grows with each failure, so that clients cut off by one outage do not come back all
+    at once.
 
     Raises:
         ValueError: A value is out of its range.
     """
 
     initial_delay: float = 3.0
-    """What stands for ``retry`` until the stream sets it."""
+    """What to use for ``retry`` until the stream sets it."""
 
     min_server_delay: float = 0.5
-    """The least that ``retry`` may ask for from the second connection in a row that was opened and
-    lost within a second; or `initial_delay` or `max_backoff`, whichever is the least. (So
-    ``max_backoff=0.0`` keeps to ``retry`` exactly; ``jitter="none"`` does as well.)"""
+    """The least that ``retry`` may ask for, from the second connection in a row that was lost
+    within a second of being opened; `initial_delay` or `max_backoff` if one of those is less. (So
+    ``max_backoff=0.0`` keeps to ``retry`` exactly, as does ``jitter="none"``.)"""
 
     max_server_delay: float = 300.0
     """The most that a server may ask for, with ``retry`` or ``Retry-After``."""
 
     factor: float = 2.0
-    """What the backoff's bound is multiplied by for each further failure; at least 1."""
+    """What each further failure multiplies the backoff's bound by; at least 1."""
 
     max_backoff: float = 60.0
-    """The most that the bound may be. So a wait is at most this and `max_server_delay`."""
+    """The most that the bound may be. A wait is thus at most this plus `max_server_delay`."""
 
     jitter: bool | Literal["full", "none"] = True
     """Whether to draw the backoff uniformly from 0 to its bound (full jitter: ``True`` or
-    ``"full"``). ``False``: it is the bound, and a thousand clients come back at the same moment.
-    ``"none"``: the first wait is exactly what was asked for, and each further failure multiplies
-    it by `factor`."""
+    ``"full"``). ``False``: the backoff is the bound, and a thousand clients come back at the same
+    moment. ``"none"``: the first wait is exactly what was asked for, and each further failure
+    multiplies it by `factor`."""
 
     max_attempts: int | None = None
     """Attempts without an event after which to give up; ``None``: never."""
 
     max_time: float | None = None
-    """The longest outage: no attempt begins later than this after the loss, not counting time in
-    which a connection was open. ``None``: no limit."""
+    """The longest outage: no attempt begins later than this after the loss, not counting time while
+    a connection was open. ``None``: no limit."""
 
     healthy_after: float = 0.0
-    """How long a connection must have lived for its events to reset the backoff. They reset
-    `max_attempts` and `max_time` at once."""
+    """How long a connection must have lived for its events to reset the backoff. The counts for
+    `max_attempts` and `max_time` are reset by any event."""
 
     retry_first: bool = True
-    """Whether the first connection is tried again as well. ``False``: if it cannot be opened, that
+    """Whether to try the very first connection again too. ``False``: if it cannot be opened, that
     is an error at once."""
 
     retry_statuses: Collection[int] = frozenset()
@@ -75,17 +75,16 @@ class ReconnectPolicy:
     deploy rolls. Kept as a frozenset."""
 
     retry_wrong_content_type: bool = False
-    """Whether to try again after a 200 that is no event stream, as the page of a proxy."""
+    """Whether to try again after a 200 that is not an event stream, such as a proxy's page."""
 
     reconnect_on_end: bool | None = None
-    """Whether to open a stream again that the server has ended properly, as the standard has it.
-    ``None``: if the request's method is safe (GET, HEAD, OPTIONS, QUERY, REPORT, TRACE); after a
-    POST, a chat API would begin, and charge for, another answer."""
+    """Whether to reopen a stream that the server has ended properly, as the standard does.
+    ``None``: only if the request's method is safe (GET, HEAD, OPTIONS, QUERY, REPORT, TRACE); after
+    a POST, a chat API would begin, and charge for, another answer."""
 
     backoff: Callable[[float, int, Random], float] | None = None
-    """The backoff, in place of the one above: a function of what was asked for, of the number of
-    failures, and of the source of randomness, as `delay` gets them. For more than that, override
-    `delay`."""
+    """A backoff to replace the one above: a function of what was asked for, the number of failures,
+    and the source of randomness, as `delay` gets them. For more than that, override `delay`."""
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -137,10 +136,10 @@ class ReconnectPolicy:
         return asked + (random.uniform(0.0, bound) if self.jitter in (True, "full") else bound)
 
     def reconnects_after_end(self, method: str) -> bool:
-        """Return whether to open a stream again that the server has ended properly.
+        """Return whether to reopen a stream that the server has ended properly.
 
         Args:
-            method: That of its request, as ``"GET"``.
+            method: The request's, such as ``"GET"``.
         """
         if self.reconnect_on_end is None:
             return method.upper() in _SAFE_METHODS

@@ -1,15 +1,15 @@
-"""Connecting, and connecting again: the standard's processing model without I/O, clock or chance.
+"""Connecting and reconnecting: the standard's processing model, without I/O, clock or chance.
 
-`EventSourceProtocol` is told what happened, and says what to do next. The times come in with the
-calls, and the randomness with the constructor, so that a simulation is exact.
+`EventSourceProtocol` is told what happened, and says what to do next. Times come in with the calls,
+and randomness with the constructor, so a simulation is exact.
 
 Its plan:
 
 - What a call reports is sorted into a kind of input: `response_received` by status and content
   type, `feed` by what the chunk completes, `connection_lost` by how the body ended.
-- Where another attempt is in question, the policy judges: again and when, or no more.
-- State, input and judgement find a row in the table of `_transitions`. It has the state that
-  follows and what comes of the call. No other place sets the state.
+- Where another attempt is in question, the policy decides whether, and when.
+- State, input and verdict select a row in the table of `_transitions`, which has the next state and
+    the outcome of the call. Nothing else sets the state.
 - Beside the state there is what outlives a connection (the last event ID and event, the
   reconnection time), what belongs to the open one (a decoder, its silence), and what is counted
   since the last event (attempts, and when the stream was lost) for the policy.
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DecoderFactory", "EventSourceProtocol"]
 
-# Statuses after which another attempt may succeed, beside all of 5xx: the server was slow, is not
+# Statuses after which another attempt may succeed, besides all of 5xx: the server was slow, is not
 # ready for early data, or has too many of us.
 _TRANSIENT: Final = frozenset({408, 425, 429})
 # RFC 6585, 4; RFC 9110, 15.6.4.
@@ -49,11 +49,11 @@ _WITH_RETRY_AFTER: Final = frozenset({429, 503})
 
 # NUL, CR, LF, and surrogates, which have no UTF-8.
 _NO_ID: Final = re.compile("[\0\r\n\ud800-\udfff]")
-# Control characters that no field value may have: all but tab (RFC 9110, 5.5).
+# Control characters that no field value may contain: all but tab (RFC 9110, 5.5).
 _NOT_IN_A_FIELD: Final = re.compile("[\0-\x08\x0a-\x1f\x7f]")
 
-# Seconds. Connections that are lost sooner, again and again, are what a server makes that ends each
-# one and asks for no wait.
+# Seconds. Connections that are lost sooner, again and again, come from a server that ends each one
+# and asks for no wait.
 _SHORT: Final = 1.0
 
 _FAILURES: Final = (Outcome.FAIL, Outcome.REJECTED, Outcome.TOO_LARGE)
@@ -71,21 +71,21 @@ class EventSourceProtocol:
     For each connection: send a request with `request_headers`, and call `response_received` with
     the head of its answer. Told to `Open`, read the body: wait for each chunk as long as
     `time_limit` says, and call `waited` with how long it took, then `feed` with the chunk. However
-    the body ends, call `connection_lost`; if no answer has come at all, too. Where `state` is
+    the body ends, or if no answer comes at all, call `connection_lost`. If `state` is
     `ReadyState.CLOSED` after `feed`, the last event has come; `connection_lost` says so.
 
     Args:
         policy: When to connect again. ``None``: never.
         random: The source of randomness for the waits.
-        method: That of the first request. See `method`.
-        last_event_id: The last event ID to begin with, of an earlier stream.
+        method: The first request's. See `method`.
+        last_event_id: The last event ID to begin with, from an earlier stream.
         idle_timeout: The longest silence between bytes, in seconds; ``None``: any.
         event_timeout: The longest silence between events, in seconds; ``None``: any.
-        until: The data of the event that ends the stream, or several such; compared exactly. The
-            event is not handed out. ``None``: there is no such event.
+        until: The data of the event that ends the stream, or several alternatives, compared
+            exactly. The event is not handed out. ``None``: there is no such event.
         is_last: Whether an event is the stream's last one, which is handed out.
-        ping: Whether an event only says that the server is there. It does not count as an event
-            then, neither for ``event_timeout`` nor for the policy.
+        ping: Whether an event only says that the server is there. Such an event counts neither for
+            ``event_timeout`` nor for the policy.
         withhold_pings: Whether `feed` keeps pings to itself.
         decoder: Makes the decoder of each connection, called with ``last_event_id=``:
             `SSEDecoder`, or for example ``functools.partial(SSEDecoder, max_event_size=4096)``.
@@ -115,8 +115,8 @@ class EventSourceProtocol:
                 f"last_event_id must not have NUL, CR, LF or surrogates: {last_event_id!r:.100}"
             )
         self.method = method
-        """The method of the next request: set it if that has another one than the last. The policy
-        asks for it when the stream has ended properly."""
+        """The next request's method: set it if it differs from the last one. The policy looks at it
+        when the stream has ended properly."""
         self._policy = policy
         self._random = random
         self._open = Open(idle_timeout, event_timeout)
@@ -125,36 +125,35 @@ class EventSourceProtocol:
         self._ending = Ending(until, is_last)
         self._ping = ping
         self._withholds_pings = withhold_pings
-        # 0.1 us an event are saved where nobody asks for more.
+        # Saves 0.1 us an event where nobody asks for more.
         self._looks_at_events = self._ending.is_expected or ping is not None
         self._new_decoder = decoder
 
         self._state = ReadyState.CONNECTING
-        # What `connection_lost` says of a stream that `feed` has closed.
+        # What `connection_lost` says about a stream that `feed` has closed.
         self._why_closed = "closed"
         # What outlives a connection.
         self._last_event_id = last_event_id
         self._last_event: ServerSentEvent | None = None
         self._reconnection_time: int | None = None
         self._was_open = False
-        # The open connection's. A new decoder each time, so that nothing of an unfinished event
-        # stays.
+        # The open connection's. A new decoder each time, so that no unfinished event is left over.
         self._decoder: SSEDecoder | None = None
         self._silence: Silence | None = None  # None: it may be silent for ever
         self._opened_at = 0.0
         self._has_had_event = False
-        # Since the last event: how many attempts, and when the stream was lost. The time in which a
-        # connection was open is none of that: the latter moves on by it.
+        # Since the last event: how many attempts, and when the stream was lost. Time while a
+        # connection was open does not count: `_lost_at` is moved forward by it.
         self._attempts = 0
         self._lost_at: float | None = None
         # Attempts since the last connection that was healthy.
         self._failures = 0
-        # Connections in a row that were lost soon after they were opened.
+        # Connections in a row that were lost soon after opening.
         self._short_ones = 0
 
     @property
     def state(self) -> ReadyState:
-        """Where this is between `ReadyState.CONNECTING` and `ReadyState.CLOSED`."""
+        """`ReadyState.CONNECTING`, `ReadyState.OPEN` or `ReadyState.CLOSED`."""
         return self._state
 
     @property
@@ -164,7 +163,7 @@ class EventSourceProtocol:
 
     @property
     def last_event(self) -> ServerSentEvent | None:
-        """The last event that was no ping, of whatever connection; ``None``: there was none."""
+        """The last event that was not a ping, on any connection; ``None``: there was none."""
         return self._last_event
 
     @property
@@ -174,7 +173,7 @@ class EventSourceProtocol:
 
     @property
     def attempts(self) -> int:
-        """Connections that were tried since the last event; an open one counts."""
+        """Connections tried since the last event; an open one counts."""
         return self._attempts
 
     @property
@@ -183,14 +182,14 @@ class EventSourceProtocol:
         return None if self._silence is None else self._silence.limit
 
     def request_headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the header fields of the next request that are the protocol's.
+        """Return the protocol's own header fields for the next request.
 
         A last event ID that no field value can carry is left out (RFC 9110, 5.5).
         """
         headers = [(b"accept", b"text/event-stream"), (b"cache-control", b"no-store")]
         if self._last_event_id and not _NOT_IN_A_FIELD.search(self._last_event_id):
-            # Whitespace around a field value is not part of it (RFC 9110, 5.5), and refused by
-            # some clients.
+            # Whitespace around a field value is not part of it (RFC 9110, 5.5), and some clients
+            # refuse it.
             headers.append((b"last-event-id", self._last_event_id.encode().strip(b" \t")))
         return headers
 
@@ -205,12 +204,11 @@ class EventSourceProtocol:
         """Judge the head of a response.
 
         Args:
-            status_code: Redirects are the HTTP client's to follow; one that comes here fails.
-            headers: As a mapping, or as pairs of ``str`` or ``bytes``; in any case of letters.
+            status_code: Redirects are for the HTTP client to follow; one that gets here fails.
+            headers: As a mapping, or as pairs of ``str`` or ``bytes``; names in any case.
             now: Seconds by a clock that is never set, as ``time.monotonic()`` gives.
-            wall_time: Seconds since 1970 (UTC), as ``time.time()`` gives, which the date of a
-                ``Retry-After`` is compared with. Default: ``now``, for a simulation that has one
-                clock.
+            wall_time: Seconds since 1970 (UTC), as ``time.time()`` gives, to compare the date of a
+                ``Retry-After`` with. Default: ``now``, for a simulation that has one clock.
 
         Raises:
             RuntimeError: There is an open connection.
@@ -246,8 +244,8 @@ class EventSourceProtocol:
         return self._again(Input.RETRIED, error, now, asked=asked)
 
     def waited(self, seconds: float) -> None:
-        """Report how long a read has waited, whether a chunk came, or it timed out or was
-        cancelled. Needed for `time_limit` alone."""
+        """Report how long a read has waited, even if it timed out or was cancelled. Only
+        `time_limit` needs it."""
         if self._silence is not None:
             self._silence.waited(seconds)
 
@@ -255,14 +253,15 @@ class EventSourceProtocol:
         """Decode a chunk of the open response's body; return the events that it completes.
 
         Returns:
-            As `SSEDecoder.feed`; none after `close`, or after the event that ``until`` or
-            ``is_last`` tells. With that event the state is `ReadyState.CLOSED`.
+            As `SSEDecoder.feed`; none after `close`, or after the last event, by ``until`` or
+            ``is_last``. With that event the state becomes `ReadyState.CLOSED`.
 
         Raises:
-            EventTooLarge: As `SSEDecoder.feed`. The state is `ReadyState.CLOSED` then, since the
+            EventTooLarge: As `SSEDecoder.feed`. The state is then `ReadyState.CLOSED`, since the
                 same event would come again.
             TypeError, BufferError: As `SSEDecoder.feed`.
-            Exception: What ``is_last`` or ``ping`` raises. The state is `ReadyState.CLOSED` then.
+            Exception: Whatever ``is_last`` or ``ping`` raises. The state is then
+                `ReadyState.CLOSED`.
             RuntimeError: No connection is open.
         """
         decoder = self._decoder
@@ -274,11 +273,11 @@ class EventSourceProtocol:
         except EventTooLarge:
             self._move(Input.TOO_LARGE)
             raise
-        finally:  # also of the blocks before an event that is too large
+        finally:  # also from the blocks before an event that is too large
             self._last_event_id = decoder.last_event_id
             if decoder.reconnection_time is not None:
                 self._reconnection_time = decoder.reconnection_time
-        lively = events  # those that are no pings
+        lively = events  # those that are not pings
         if events and self._looks_at_events:
             try:
                 lively = events = self._ending.cut(events)
@@ -295,17 +294,17 @@ class EventSourceProtocol:
         if self._silence is not None:
             self._silence.heard(chunk, event=bool(lively))
         if self._ending.last is not None:
-            self._last_event_id = self._ending.last.id  # not that of an event after it
+            self._last_event_id = self._ending.last.id  # not a later event's
             self._move(Input.LAST_EVENT)
         return lively if self._withholds_pings else events
 
     def connection_lost(self, error: BaseException | None = None, *, now: float) -> Action:
-        """Report that the connection ended, or could not be made.
+        """Report that the connection has ended, or could not be made.
 
         Args:
-            error: Why; ``None`` if the server has ended the body properly. If that is inside an
-                event, or before the event that ``until`` or ``is_last`` tells, the connection
-                counts as broken all the same, by `IncompleteStream`.
+            error: Why; ``None`` if the server ended the body properly. If that happened inside an
+                event, or before the last one by ``until`` or ``is_last``, the connection still
+                counts as broken, by `IncompleteStream`.
             now: Seconds by a clock that is never set, as ``time.monotonic()`` gives.
         """
         if (row := row_of(self._state, Input.LOSS)) is not None:
@@ -335,7 +334,7 @@ class EventSourceProtocol:
     def restart(self) -> Action:
         """Drop the connection, or the wait for one, and connect at once.
 
-        The last event ID is kept; the policy counts anew.
+        The last event ID is kept; the policy starts counting afresh.
         """
         if self._state is not ReadyState.CLOSED:
             self._attempts = self._failures = self._short_ones = 0
@@ -360,7 +359,7 @@ class EventSourceProtocol:
         error: BaseException | None = None,
         seconds: float = 0.0,
     ) -> Action:
-        """Look up the row of an input, and follow it."""
+        """Look up the row for an input, and follow it."""
         row = row_of(self._state, reported, verdict)
         assert row is not None, (self._state, reported, verdict)
         return self._follow(row, call, error=error, seconds=seconds)
@@ -373,13 +372,13 @@ class EventSourceProtocol:
         error: BaseException | None = None,
         seconds: float = 0.0,
     ) -> Action:
-        """Go to the state of a row, and return its outcome as an action.
+        """Enter a row's next state, and return its outcome as an action.
 
         Args:
-            row: Of this state.
-            call: What was called, for the message of a misuse.
-            error: Of a `Wait` or a `Fail`; for an exhausted policy, its cause.
-            seconds: Of a `Wait`; for an exhausted policy, how long the stream was away.
+            row: One for this state.
+            call: What was called, for the message about a misuse.
+            error: For a `Wait` or a `Fail`; for an exhausted policy, its cause.
+            seconds: For a `Wait`; for an exhausted policy, how long the stream was away.
         """
         if row.outcome is Outcome.MISUSE:
             raise RuntimeError(f"{call} in state {row.state.name}: call {row.text} first")
@@ -411,7 +410,7 @@ class EventSourceProtocol:
         """Connect again if the policy allows it.
 
         Args:
-            reported: What has come instead of an event stream, or ended it.
+            reported: What came instead of an event stream, or ended it.
             error: How the last attempt failed; ``None``: it ended properly.
             now: As above.
             asked: What a ``Retry-After`` asks for, in seconds.
@@ -432,7 +431,7 @@ class EventSourceProtocol:
     def _wait(self, policy: ReconnectPolicy, asked: float) -> float:
         base = policy.initial_delay
         if self._reconnection_time is not None:
-            # An integer of any size, of which float() may fail.
+            # An integer of any size, on which float() may fail.
             base = min(self._reconnection_time, 2**53) / 1000
             if self._short_ones > 1 and policy.jitter != "none":
                 least = min(policy.min_server_delay, policy.initial_delay, policy.max_backoff)
@@ -442,7 +441,7 @@ class EventSourceProtocol:
             seconds = policy.delay(asked, self._failures, self._random)
             if not 0 <= seconds < float("inf"):  # NaN as well
                 raise ValueError(f"the policy's delay must be at least 0 and finite, not {seconds}")
-        except BaseException:  # the decoder is closed by now: there is no way on
+        except BaseException:  # the decoder is already closed: there is no way on
             self.close()
             raise
         return seconds

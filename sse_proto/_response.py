@@ -11,21 +11,21 @@ __all__ = ["HeaderTypes", "fields_of", "media_type", "why_no_event_stream"]
 HeaderTypes: TypeAlias = (
     Mapping[str, str] | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
 )
-"""Header fields, as a mapping or as pairs; in any case of letters."""
+"""Header fields, as a mapping or as pairs; names in any case."""
 
-# One value of a list: commas in quoted strings are its own. A quoted string that nothing closes
-# goes to the end. See "get, decode, and split", Fetch 2.2.2.
+# One value of a list: commas inside quoted strings belong to it. An unclosed quoted string runs to
+# the end. See "get, decode, and split", Fetch 2.2.2.
 _VALUE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z))*', re.DOTALL)
-# Type and subtype, both HTTP tokens; whitespace as MIME Sniffing 4.4 has it, around and before ";".
+# Type and subtype, both HTTP tokens, with whitespace around as MIME Sniffing 4.4 allows it.
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _ESSENCE: Final = re.compile(rf"[\t\n\r ]*({_TOKEN}/{_TOKEN})[\t\n\r ]*(?:;|\Z)")
 
 
 def fields_of(headers: HeaderTypes) -> dict[str, str]:
-    """Return header fields by their names in lower case.
+    """Return header fields by name, in lower case.
 
-    Fields of one name are joined with commas, as a list is (RFC 9110, 5.3). Of ``Retry-After``,
-    which is none, the last one counts.
+    Fields with the same name are joined with commas, as a list is (RFC 9110, 5.3). ``Retry-After``
+    is not a list: its last field counts.
     """
     if isinstance(headers, Mapping):  # which joins them itself
         mapping = cast("Mapping[str, str]", headers)
@@ -44,12 +44,12 @@ def _text(value: str | bytes) -> str:
 def media_type(content_type: str) -> str:
     """Return the type and subtype of a ``Content-Type``, in lower case; ``""`` if it has none.
 
-    Of a list, the last valid one counts that is not ``*/*``: a server, or a proxy, may have sent
-    the header twice. See "extract a MIME type", Fetch 2.2.2, and "parse a MIME type", MIME
-    Sniffing 4.4.
+    In a list, the last valid one other than ``*/*`` counts: a server, or a proxy, may have sent the
+    header twice. See "extract a MIME type", Fetch 2.2.2, and "parse a MIME type", MIME Sniffing
+    4.4.
 
     Args:
-        content_type: The header's value; of several such headers their values, joined with commas.
+        content_type: The header's value; for several such headers, their values joined with commas.
     """
     found = ""
     position = 0
@@ -63,7 +63,7 @@ def media_type(content_type: str) -> str:
 
 
 def why_no_event_stream(status_code: int, content_type: str) -> str | None:
-    """Say why a response is no event stream; ``None`` if it is. See HTML Standard 9.2.3.
+    """Say why a response is not an event stream; ``None`` if it is. See HTML Standard 9.2.3.
 
     Args:
         status_code: The response's.

@@ -25,11 +25,11 @@ _DATES: Final = [
 def retry_after(value: str, now: float) -> float | None:
     """Return the seconds that a ``Retry-After`` asks to wait; ``None`` if it is malformed.
 
-    Of more than 300 digits they are infinite, which a cap takes care of.
+    A number too large for a `float` becomes infinity, which a cap takes care of.
 
     Args:
         value: The header's value: seconds, or one of the three forms of an HTTP date.
-        now: The time that a date is compared with, in seconds since 1970 (UTC).
+        now: The time to compare a date with, in seconds since 1970 (UTC).
     """
     value = value.strip(" \t")
     if _SECONDS.fullmatch(value):
@@ -41,7 +41,7 @@ def retry_after(value: str, now: float) -> float | None:
         return None
     year = int(match["year"])
     if len(match["year"]) == 2:
-        # The last year that ends so and is at most 50 years ahead.
+        # The latest year with these last digits that is at most 50 years ahead.
         latest = int(1970 + now / 31_556_952) + 50  # seconds of a mean year
         year = latest - (latest - year) % 100
     try:

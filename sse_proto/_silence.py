@@ -1,7 +1,7 @@
 """How long a stream may be silent: without a byte, and without an event.
 
-Only time spent waiting for a chunk counts. A reader that is slow, or away, is no fault of the
-server's; and a read that is cancelled and begun again goes on waiting where it was.
+Only time spent waiting for a chunk counts. A slow or absent reader is not the server's fault; and a
+read that is cancelled and begun again goes on waiting where it left off.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Silence", "TimeLimit"]
 
-# Seconds. At the limit, what has arrived already must still be read; 0 means other things to some
-# clients, as "do not block" to a socket.
+# Seconds. At the limit, what has already arrived must still be read; and 0 means other things to
+# some clients, such as "do not block" to a socket.
 _LEAST: Final = 0.001
 
 
@@ -27,15 +27,15 @@ class TimeLimit:
     seconds: float
     """At least 1 ms."""
     reason: str
-    """What is wrong if none comes: which kind of silence, and how long it is."""
+    """What is wrong if none comes: which kind of silence, and how long it lasted."""
 
 
 @final
 class Silence:
     """The silence of one body so far, and how much more of it is allowed.
 
-    Around each read: wait for as long as `limit` says, report the wait with `waited`, and what came
-    with `heard`.
+    For each read: wait for as long as `limit` says, then report the wait with `waited`, and the
+    chunk with `heard`.
 
     Args:
         idle_timeout: The longest silence between bytes, in seconds; ``None``: any.
@@ -62,7 +62,7 @@ class Silence:
         # Seconds waited since the last of each.
         self._without_bytes = 0.0
         self._without_events = 0.0
-        # The limit while both are 0, as most of the time: made once, 1 us.
+        # The limit while both are 0, as they mostly are: made once, which saves 1 us.
         self._unbroken = self._left()
 
     @property
@@ -87,7 +87,7 @@ class Silence:
         return TimeLimit(max(_LEAST, event), reason)
 
     def waited(self, seconds: float) -> None:
-        """Report a wait for a chunk, whether one came or not: it timed out, or was cancelled."""
+        """Report a wait for a chunk, even if it timed out or was cancelled."""
         self._without_bytes += seconds
         self._without_events += seconds
 

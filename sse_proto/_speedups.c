@@ -1,26 +1,26 @@
-/* The decoder in C: the binding of sse_core.h to CPython, with no rule of the standard in it.
+/* The decoder in C: it binds sse_core.h to CPython, and has no rule of the standard in it.
  *
  * The machine says what is in the stream, as pointers and lengths. Here these become objects, and
- * what it refuses becomes exceptions: the same as those of `_decoder.py`, for the same chunks.
+ * refusals become exceptions: the same as those of `_decoder.py`, for the same chunks.
  *
- * A call has two halves. First the chunk is decoded: no code of others runs, and everything that was
- * found is put into lists. Then callbacks and the parser are called, from a machine that is between
- * two chunks. What they raise costs nothing: the lists wait for the next call.
+ * A call has two halves. First the chunk is decoded: no caller's code runs, and everything found is
+ * put into lists. Then callbacks and the parser are called, while the machine is between two
+ * chunks. If they raise, nothing is lost: the lists wait for the next call.
  *
  * Locks. The GIL is never released: a chunk is microseconds of work, less than taking it again may
- * cost. Without a GIL, each method holds the critical section of its decoder. Neither keeps out
- * Python code that runs inside a call: the code of others in the second half; in the first one
- * finalizers, called when an allocation sets off a garbage collection, or when the first
- * `last_event_id` (any object) goes. `running` keeps all of these from changing the decoder.
+ * cost. Without a GIL, each method holds its decoder's critical section. Neither keeps out Python
+ * code that runs inside a call: callers' code in the second half; in the first half finalizers, run
+ * when an allocation sets off a garbage collection, or when the first `last_event_id` (any object)
+ * dies. `running` keeps all of these from changing the decoder.
  *
- * Memory. Where an object cannot be made in the middle of a chunk, the rest of the chunk is lost, and
- * with it the thread of the stream: the decoder refuses each further call, with MemoryError again.
+ * Memory. If an object cannot be made in the middle of a chunk, the rest of the chunk is lost, and
+ * the thread of the stream with it: the decoder refuses each further call with MemoryError.
  */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* Where tracemalloc sees it, and where failures can be injected. */
+/* So that tracemalloc sees it, and failures can be injected. */
 static void *
 reallocate(void *bytes, size_t size)
 {
@@ -66,7 +66,7 @@ PyErr_SetRaisedException(PyObject *error)
 }
 #endif
 
-/* Bytes. As in _decoder.py: a test compares the signatures, so that they cannot drift apart. */
+/* Bytes. As in _decoder.py: a test compares the signatures, so they cannot drift apart. */
 #define DEFAULT_MAX_EVENT_SIZE 16777216
 
 /* Bytes that decode_ascii() takes in one step. */
@@ -88,7 +88,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
 
-    /* What feed() needs of the module, which may be torn down before this object. */
+    /* What feed() needs from the module, which may be torn down before this object. */
     ModuleState module;
 
     PyObject *max_event_size; /* as the caller gave it; `machine.limit` is its value */
@@ -100,8 +100,8 @@ typedef struct {
     /* The latest event type: streams repeat it, and so can the object. Never NULL. */
     PyObject *last_type;
 
-    /* Callables or NULL; `machine.observe` says the same. And calls that are to be made of them: a
-     * list of pairs, the first `notes_done` of which have been made; NULL if there are none. */
+    /* Callables or NULL; `machine.observe` says the same. And the calls to make to them: a list of
+     * pairs, the first `notes_done` of which have been made; NULL if there are none. */
     PyObject *on_comment;
     PyObject *on_ignored;
     PyObject *notes;
@@ -109,10 +109,11 @@ typedef struct {
 
     /* True while a call may change the decoder. */
     bool running;
-    /* True from an SSE_TOO_LARGE that no call has raised yet: events had to be returned first. */
+    /* True after an SSE_TOO_LARGE that no call has raised yet, as there were events to return
+     * first. */
     bool deferred;
 
-    /* Events of a call that could not return them, or NULL; of which kind; how many at the front are
+    /* Events of a call that could not return them, or NULL; their kind; how many at the front are
      * parsed; what a parser raised, to be raised before any of them is returned, or NULL; and how
      * many bytes of chunks have come since. */
     PyObject *waiting;
@@ -130,18 +131,18 @@ typedef struct {
     Py_ssize_t length;
     PyObject *owner; /* the caller's object, if it is immutable; else NULL */
     PyObject *view;  /* a memoryview of `owner`, once an event needed it; else NULL */
-    /* Of PARSED alone: where the data of the events lie in `owner`, from the event number `first` on.
-     * They become bytes right before they are parsed, and die right after it: so all of them have
-     * their turn in the same few cache lines, 1.1x on chat chunks. NULL: the event has its data. */
+    /* For PARSED alone: where the data of the events lies in `owner`, from event number `first` on.
+     * It becomes bytes just before it is parsed, and dies right after: so all events take turns in
+     * the same few cache lines, 1.1x on chat chunks. NULL: the event has its data. */
     SSESpan *spans;
     Py_ssize_t spans_count, spans_capacity, first;
 } Chunk;
 
 /* Text. */
 
-/* Decode ASCII; NULL without an exception if it is something else. Copies and looks in one pass, in
- * steps that compilers make vectors of: 1.1x on one-line JSON events. What another thread may do to
- * the bytes meanwhile cannot bring anything else than ASCII into the text. */
+/* Decode ASCII; NULL without an exception if it is something else. Copies and checks in one pass,
+ * in steps that compilers vectorize: 1.1x on one-line JSON events. Whatever another thread does to
+ * the bytes meanwhile, only ASCII gets into the text. */
 static PyObject *
 decode_ascii(const char *bytes, Py_ssize_t length)
 {
@@ -185,7 +186,7 @@ decode(const char *bytes, Py_ssize_t length)
     return text;
 }
 
-/* Return the text of `bytes`: `known` itself, if that is its text. */
+/* Return the text of `bytes`: `known` itself, if that equals it. */
 static PyObject *
 decode_or_reuse(const char *bytes, Py_ssize_t length, PyObject *known)
 {
@@ -216,8 +217,8 @@ number_of(SSESpan digits)
 
 /* Events. */
 
-/* Take over a new last event ID. The old one may run Python code as it goes; it finds the new one in
- * place. */
+/* Take over a new last event ID. The old one may run Python code as it dies; that finds the new one
+ * in place. */
 static int
 set_last_event_id(Decoder *self, SSESpan id)
 {
@@ -254,7 +255,7 @@ type_object(Decoder *self, SSESpan type)
     return object;
 }
 
-/* The data as a view: of the caller's chunk where that is possible, else of a copy. */
+/* The data as a view: of the caller's chunk if possible, otherwise of a copy. */
 static PyObject *
 view_of_data(SSESpan data, Chunk *chunk)
 {
@@ -279,7 +280,7 @@ view_of_data(SSESpan data, Chunk *chunk)
     return view;
 }
 
-/* Note where the data of the next event lie. Returns -1 with an exception, else 0. */
+/* Note where the data of the next event lies. Returns -1 with an exception, else 0. */
 static int
 append_span(Chunk *chunk, SSESpan span)
 {
@@ -317,7 +318,7 @@ data_for(SSESpan data, Chunk *chunk)
     return PyBytes_FromStringAndSize(data.bytes, (Py_ssize_t)data.length);
 }
 
-/* Give the event of this number its data, if they are still in the chunk only. */
+/* Give the event of this number its data, if that is still in the chunk only. */
 static int
 get_data(Chunk *chunk, Py_ssize_t number)
 {
@@ -366,8 +367,8 @@ append_event(Decoder *self, const SSEEvent *found, Chunk *chunk)
     PyTuple_SET_ITEM(event, 1, data);
     PyTuple_SET_ITEM(event, 2, Py_NewRef(self->last_event_id));
     PyTuple_SET_ITEM(event, 3, Py_NewRef(found->has_retry ? self->reconnection_time : Py_None));
-    /* An event of str, int, None, bytes and a view of them can be in no cycle: the garbage collector
-     * need not know it. What the caller gave as `last_event_id` might be anything. */
+    /* An event of str, int, None, bytes and a view of them cannot be in a cycle: the garbage
+     * collector need not know it. What the caller gave as `last_event_id` might be anything. */
     if (self->last_event_id != Py_None && !PyUnicode_CheckExact(self->last_event_id)) {
         PyObject_GC_Track(event);
     }
@@ -376,7 +377,7 @@ append_event(Decoder *self, const SSEEvent *found, Chunk *chunk)
     return result;
 }
 
-/* Note that a callback is to be called, with this text. */
+/* Note that a callback is to be called with this text. */
 static int
 append_note(Decoder *self, PyObject *callback, SSESpan text)
 {
@@ -394,7 +395,7 @@ append_note(Decoder *self, PyObject *callback, SSESpan text)
     return result;
 }
 
-/* Take in what the machine has found. Returns -1 with an exception, else 0. */
+/* Take in what the machine found. Returns -1 with an exception, else 0. */
 static inline int
 take_in(Decoder *self, SSEResult result, const SSEEvent *found, Chunk *chunk)
 {
@@ -541,8 +542,8 @@ stop_waiting(Decoder *self)
     self->parsed = 0;
 }
 
-/* Whether there is a reason not to begin a call; if so, raise it. A buffer may be Python code too, and
- * begin a call itself: so this is asked again once there is one. */
+/* Whether there is a reason not to begin a call; if so, raise it. Getting a buffer may run Python
+ * code, which may begin a call itself: so this is asked again once there is one. */
 static bool
 is_barred(Decoder *self, Kind kind)
 {
@@ -588,7 +589,7 @@ lend(PyObject *object, Chunk *chunk, Py_buffer *view)
     return 0;
 }
 
-/* Whether a chunk may be taken while events wait: they may hold no more than one event. */
+/* Whether a chunk may be taken while events wait: such chunks hold `max_event_size` at most. */
 static int
 check_held(Decoder *self, const Chunk *chunk)
 {
@@ -675,7 +676,7 @@ finish(Decoder *self, PyObject *events)
     return events;
 }
 
-/* Everything of a call but parsing. Returns -1 with an exception; else 0, and a reference in
+/* All of a call but parsing. Returns -1 with an exception; else 0, and a reference in
  * `chunk->events`. */
 static int
 feed_kind(Decoder *self, PyObject *object, Chunk *chunk)
@@ -713,12 +714,12 @@ feed_any(Decoder *self, PyObject *object, Kind kind)
 
 /* Parsing. */
 
-/* What is called for the data of events: `parse` itself; or, if it is a by_event (none of whose code
- * in Python need run: 1.1x on chat chunks), its parsers. */
+/* What is called with the data of events: `parse` itself; or, if it is a by_event, its parsers (no
+ * Python code of its own need run: 1.1x on chat chunks). */
 typedef struct {
     PyObject *parse;
     PyObject *parsers; /* a dict; NULL: call `parse` */
-    PyObject *fallback; /* NULL: call `parse`, which raises what is to be raised */
+    PyObject *fallback; /* NULL: call `parse`, which raises what it must */
 } Parser;
 
 static int
@@ -793,7 +794,7 @@ raise_deferred_error(Decoder *self)
     Py_DECREF(error);
 }
 
-/* Put the value in the place of the data. Steals the reference to it. */
+/* Replace the data with the value. Steals the reference to it. */
 static void
 set_value(PyObject *event, PyObject *value)
 {
@@ -805,7 +806,7 @@ set_value(PyObject *event, PyObject *value)
     }
 }
 
-/* Remove the events from `parsed` up to this one: those that were skipped, and the one that failed. */
+/* Remove the events from `parsed` up to this one: those skipped, and the one that failed. */
 static int
 drop_unparsed(Decoder *self, Chunk *chunk, Py_ssize_t next)
 {
@@ -816,8 +817,9 @@ drop_unparsed(Decoder *self, Chunk *chunk, Py_ssize_t next)
     return PyList_SetSlice(chunk->events, self->parsed, next, NULL);
 }
 
-/* Parse the events that are not parsed yet, in place: `parsed` goes up to the first that failed, and
- * `events` loses those that are skipped. Returns -1 with the exception of the parser, else 0. */
+/* Parse the events that are not parsed yet, in place: `parsed` goes up to the first that failed,
+ * and `events` loses those that are skipped. Returns -1 with the exception of the parser, else
+ * 0. */
 static int
 parse_events(Decoder *self, const Parser *parser, Chunk *chunk)
 {
@@ -851,7 +853,7 @@ parse_events(Decoder *self, const Parser *parser, Chunk *chunk)
     return drop_unparsed(self, chunk, next) < 0 ? -1 : result;
 }
 
-/* The second half of feed_parsed(). Returns the events, as a new reference; NULL with an exception. */
+/* The second half of feed_parsed(). Returns the events, a new reference; NULL with an exception. */
 static PyObject *
 parse_and_finish(Decoder *self, PyObject *parse, Chunk *chunk)
 {
@@ -876,7 +878,7 @@ parse_and_finish(Decoder *self, PyObject *parse, Chunk *chunk)
     if (self->parsed == 0 || !PyErr_ExceptionMatches(PyExc_Exception)) {
         return NULL;
     }
-    /* The events before the one that failed are returned; those behind it wait. */
+    /* The events before the one that failed are returned; those after it wait. */
     self->parse_error = PyErr_GetRaisedException();
     PyObject *parsed = PyList_GetSlice(chunk->events, 0, self->parsed);
     if (parsed == NULL || PyList_SetSlice(chunk->events, 0, self->parsed, NULL) < 0) {
@@ -888,14 +890,14 @@ parse_and_finish(Decoder *self, PyObject *parse, Chunk *chunk)
     return parsed;
 }
 
-/* Leave a call whose events may have to wait: give them the data that lie in the chunk. */
+/* Leave a call whose events may have to wait: give them their data out of the chunk. */
 static void
 leave_chunk(Decoder *self, Chunk *chunk)
 {
     if (self->waiting != NULL && self->waiting == chunk->events) {
         PyObject *error = PyErr_Occurred() ? PyErr_GetRaisedException() : NULL;
         for (Py_ssize_t next = self->parsed; next < PyList_GET_SIZE(chunk->events); next++) {
-            if (get_data(chunk, next) < 0) { /* they are lost, and with them the stream */
+            if (get_data(chunk, next) < 0) { /* they are lost, and the stream with them */
                 PyErr_Clear();
                 sse_refuse(&self->machine, SSE_NO_MEMORY, self->machine.size);
                 stop_waiting(self);
@@ -1107,7 +1109,7 @@ copy_module_state(ModuleState *copy, const ModuleState *state)
     Py_INCREF(copy->fallback);
 }
 
-/* Set the limit of the machine from `max_event_size`. */
+/* Set the machine's limit from `max_event_size`. */
 static int
 set_limit(Decoder *self)
 {
@@ -1201,7 +1203,7 @@ decoder_traverse(PyObject *object, visitproc visit, void *arg)
     return visit_module_state(&self->module, visit, arg);
 }
 
-/* What may be in a cycle through the decoder. The rest stays, and with it a decoder that works. */
+/* What may be in a cycle through the decoder. The rest stays, so the decoder still works. */
 static int
 decoder_clear(PyObject *object)
 {
@@ -1287,7 +1289,7 @@ import_class(const char *module_name, const char *name)
     return (PyTypeObject *)class;
 }
 
-/* Import a class of events. They are laid out here, without calling it. */
+/* Import a class of events. Its instances are laid out here, without calling it. */
 static PyTypeObject *
 import_event_class(const char *name)
 {

@@ -1,12 +1,12 @@
 """The states of an event stream over its connections, as one table.
 
-`EventSourceProtocol` looks up here what becomes of each call: the state after it, and what comes of
-it. Its messages about misuse are here, and the table of docs/explanation/reconnection.md is printed
-from here (``python -m tests.support.protocol_table``).
+`EventSourceProtocol` looks up each call here: the state after it, and its outcome. Its messages
+about misuse come from here, as does the table of docs/explanation/reconnection.md (``python -m
+tests.support.protocol_table``).
 
-A row is found by three things: the state; what a call has reported (`Input`); and, where another
-attempt is in question, what the policy says to it (`Verdict`). Where the kind of response, chunk
-or loss makes no difference, there is one row for all. See "Processing model", HTML Standard 9.2.3.
+Three things select a row: the state; what a call reports (`Input`); and, where another attempt is
+in question, what the policy says to it (`Verdict`). Where the kind of response, chunk or loss makes
+no difference, one row covers them all. See "Processing model", HTML Standard 9.2.3.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["ROWS", "Input", "Outcome", "Row", "Verdict", "row_of"]
 
 
 class Input(Enum):
-    """What a call has reported; the value says it to people."""
+    """What a call reports; the value is for people to read."""
 
     # response_received()
     STREAM = "200, an event stream"
@@ -46,7 +46,7 @@ class Input(Enum):
 
 
 class Verdict(Enum):
-    """What the policy says to another attempt; the value says it to people."""
+    """What the policy says to another attempt; the value is for people to read."""
 
     AGAIN = "allows it"
     OVER = "none; or `reconnect_on_end` says no"
@@ -55,7 +55,7 @@ class Verdict(Enum):
 
 
 class Outcome(Enum):
-    """What comes of a call; the value says it to people."""
+    """What comes of a call; the value is for people to read."""
 
     OPEN = "`Open`"
     WAIT = "`Wait`"
@@ -73,7 +73,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """In this state, this input, judged so, leads to that state and that outcome."""
+    """In this state, this input with this verdict leads to that state and that outcome."""
 
     state: ReadyState
     reported: Input
@@ -81,7 +81,7 @@ class Row:
     after: ReadyState
     outcome: Outcome
     text: str = ""
-    """The reason of a `Stop`; of a misuse, what to do first."""
+    """The reason for a `Stop`; for a misuse, what to call first."""
 
 
 _CONNECTING: Final = ReadyState.CONNECTING
@@ -135,5 +135,5 @@ _TABLE: Final = {(row.state, row.reported, row.verdict): row for row in ROWS}
 
 
 def row_of(state: ReadyState, reported: Input, verdict: Verdict | None = None) -> Row | None:
-    """Return the row of an input; ``None``: that state tells more kinds of it apart."""
+    """Return the row for an input; ``None``: in that state its kind makes a difference."""
     return _TABLE.get((state, reported, verdict))

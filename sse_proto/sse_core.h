@@ -1,14 +1,14 @@
 /* The decoder's machine: bytes of an event stream in, events out. C99, and nothing but C.
  *
  * It follows "Parsing an event stream" and "Interpreting an event stream" (HTML Standard, 9.2.5 and
- * 9.2.6), whose words stand in quotes beside the steps. No I/O, no global state, no recursion.
+ * 9.2.6), quoted beside the steps. No I/O, no global state, no recursion.
  *
  * Set it up (sse_init), lend it a chunk (sse_feed), and call sse_next() until SSE_CHUNK_END. The
  * standard decodes the stream to text first. Here lines are found in its bytes, and text is left to
- * the caller: all that the grammar knows is ASCII, and no byte of that is part of a longer one.
- * A line is looked at where it lies: in the lent chunk or, if the end of a chunk cut it, in `line`.
- * Values are pointers there too. They are copied when the chunk ends before their block does, and
- * data when a second line comes, to be joined to it.
+ * the caller: all of the grammar is ASCII, and no ASCII byte is part of a longer character. A line
+ * is read where it lies: in the lent chunk or, if the end of a chunk cut it, in `line`. Values
+ * point there too. They are copied if the chunk ends before their block does; data also when a
+ * second line of it comes, to join the two.
  */
 #ifndef SSE_CORE_H
 #define SSE_CORE_H
@@ -17,20 +17,20 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The seam to the allocator: as realloc(), but size 0 frees. Yours, if you define it before. */
+/* The seam to the allocator: like realloc(), but size 0 frees. Define your own before including. */
 #ifndef SSE_REALLOC
 #include <stdlib.h>
 #define SSE_REALLOC(bytes, size) ((size) > 0 ? realloc(bytes, size) : (free(bytes), (void *)NULL))
 #endif
 
-/* The largest `limit`, and in effect none. The sum of two such sizes does not overflow. */
+/* The largest `limit`, in effect none. The sum of two such sizes does not overflow. */
 #define SSE_NO_LIMIT (SIZE_MAX / 2 - 1)
 /* Longest `retry` value that counts, in significant digits. */
 #define SSE_MAX_RETRY_DIGITS 640
 #define SSE_LEAST(one, other) ((one) < (other) ? (one) : (other))
-/* So many bytes show what a line is: five of the longest name, and the one that follows it. */
+/* This many bytes show what a line is: five for the longest name, and the next one. */
 #define SSE_LONGEST_PREFIX 6
-/* Buffers from this size on, a power of two, are freed when a chunk ends and nothing is in them. */
+/* Buffers of this size (a power of two) or more are freed when a chunk ends and they are empty. */
 #ifndef SSE_LARGE
 #define SSE_LARGE ((size_t)64 * 1024)
 #endif
@@ -39,7 +39,7 @@
 typedef struct { const char *bytes; size_t length; } SSESpan;
 typedef struct { char *bytes; size_t length, capacity; } SSEBuffer;
 /* The value of a field: in the chunk, in `line`, or (`at.bytes` is `copy.bytes`) in its copy, which
- * then has the same length. Else that of the copy says nothing. */
+ * then has the same length. Otherwise the copy's length means nothing. */
 typedef struct { SSESpan at; SSEBuffer copy; } SSEValue;
 typedef enum {
     SSE_GO_ON,     /* nothing to report */
@@ -75,17 +75,17 @@ typedef struct {
     /* How many bytes of a byte order mark the stream began with; SSE_BOM_DECIDED once the mark is
      * complete, or a byte differs. */
     unsigned char bom;
-    /* Set when a chunk ends in CR, and with it a line: an LF opening the next chunk is no further
+    /* Set when a chunk ends in CR, and a line with it: an LF opening the next chunk is not another
      * line. Cleared by the next byte. */
     bool skip_lf;
-    /* SSE_GO_ON; after SSE_TOO_LARGE, SSE_NO_MEMORY and SSE_CLOSED these: all calls return it. */
+    /* SSE_GO_ON, or one of the last three of SSEResult, which all further calls return. */
     SSEResult refused;
-    /* The line that the chunks so far left unfinished; if it can be no field, and is not observed,
-     * its first SSE_LONGEST_PREFIX bytes. Its end sets the length to 0; values may lie in the bytes
-     * until a further line needs them, or the chunk ends. */
+    /* The line that the chunks so far left unfinished; only its first SSE_LONGEST_PREFIX bytes if
+     * it cannot be a field and is not observed. Its end sets the length to 0; values may lie in the
+     * bytes until another line needs them, or the chunk ends. */
     SSEBuffer line;
-    /* The block that the lines so far left unfinished. A blank line resets all of it, `id` as well:
-     * the standard's buffer, which stays, is kept by the caller, who hears of each change. */
+    /* The block that the lines so far left unfinished. A blank line resets all of it, even `id`:
+     * the standard's buffer, which persists, is kept by the caller, who is told of each change. */
     size_t size;    /* bytes of its field lines, each with one end-of-line; in the end: discarded */
     bool has_field; /* an `event`, a valid `id` or a valid `retry`: see `dispatch_empty` */
     bool has_retry; /* a valid `retry` */
@@ -100,7 +100,7 @@ enum { SSE_BOM_LENGTH = 3, SSE_BOM_DECIDED = 4 };
 
 /* Buffers and values. */
 
-/* Append, and leave room for one byte more. */
+/* Append, and leave room for one more byte. */
 static inline bool sse_append(SSEBuffer *buffer, const char *bytes, size_t length)
 {
     if (length >= buffer->capacity - buffer->length) {
@@ -121,7 +121,7 @@ static inline bool sse_append(SSEBuffer *buffer, const char *bytes, size_t lengt
     return true;
 }
 
-/* Free a buffer of so many bytes, or more. */
+/* Free a buffer of this many bytes or more. */
 static inline void sse_release(SSEBuffer *buffer, size_t least)
 {
     if (buffer->capacity >= least) {
@@ -130,7 +130,7 @@ static inline void sse_release(SSEBuffer *buffer, size_t least)
     }
 }
 
-/* Copy a value that lies where it cannot stay; give back a large copy that is not in use. */
+/* Copy a value that cannot stay where it lies; free a large copy that is not in use. */
 static bool sse_keep(SSEValue *value)
 {
     if (value->at.bytes == NULL) {
@@ -146,7 +146,7 @@ static bool sse_keep(SSEValue *value)
     return true;
 }
 
-/* Take nothing more, for this reason; give all memory back. */
+/* Take nothing more, for this reason; free all memory. */
 static SSEResult sse_refuse(SSEMachine *m, SSEResult reason, size_t unfinished)
 {
     sse_release(&m->line, 0);
@@ -167,8 +167,8 @@ static inline bool sse_begins(SSEBuffer line, const char *prefix, size_t length,
                                  : may_become && memcmp(line.bytes, prefix, line.length) == 0;
 }
 
-/* Whether an unfinished line begins with the name of a field and its colon; or, with `may_become`,
- * is itself a beginning of that. */
+/* Whether an unfinished line begins with a field's name and colon; or, with `may_become`, may still
+ * come to. */
 static inline bool sse_begins_field(SSEBuffer line, bool may_become)
 {
     switch (line.length > 0 ? *line.bytes : '\0') {
@@ -180,8 +180,8 @@ static inline bool sse_begins_field(SSEBuffer line, bool may_become)
     }
 }
 
-/* Append to the unfinished line. Of what cannot be a field the beginning is enough, unless it is
- * observed: then `limit` bytes are. */
+/* Append to the unfinished line. If it cannot be a field, its beginning is enough, or `limit` bytes
+ * if it is observed. */
 static bool sse_extend_line(SSEMachine *m, const char *bytes, size_t length)
 {
     if (m->line.length < SSE_LONGEST_PREFIX) {
@@ -204,7 +204,7 @@ static inline const char *sse_find(const char *at, const char *end, char byte)
     return at < end ? memchr(at, byte, (size_t)(end - at)) : NULL;
 }
 
-/* Find the end of the line at `at`; move `at` behind it. NULL: it is not in the chunk.
+/* Find the end of the line at `at`; move `at` past it. NULL: it is not in the chunk.
  * "Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF) character
  * pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR)
  * character." */
@@ -288,7 +288,7 @@ static bool sse_take_number(SSESpan *value)
     return value->length > 0 && value->length <= SSE_MAX_RETRY_DIGITS;
 }
 
-/* Report an ignored line, if somebody observes these. */
+/* Report an ignored line, if its kind is observed. */
 static SSEResult sse_pass_over(SSEMachine *m, SSESpan line, SSEEvent *event)
 {
     bool is_comment = *line.bytes == ':';
@@ -333,9 +333,9 @@ static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan v
     return result;
 }
 
-/* Process a line that is not blank. Of a joined one the first `begun` bytes came in earlier chunks;
- * the others also lie in this one, at `rest`. A value that is all there is pointed to there: so the
- * caller can take a view of its chunk. */
+/* Process a line that is not blank. If it was joined, its first `begun` bytes came in earlier
+ * chunks, and the others also lie in this one, at `rest`. A value that lies wholly there is pointed
+ * to there, so that the caller can take a view of its chunk. */
 static inline SSEResult sse_process_line(SSEMachine *m, SSESpan line, size_t begun,
                                          const char *rest, SSEEvent *event)
 {
@@ -361,7 +361,7 @@ static inline SSEResult sse_dispatch(SSEMachine *m, SSEEvent *event)
     event->id = m->id.at;
     SSEResult result = event->id.bytes != NULL ? SSE_ID : SSE_GO_ON;
     /* "If the data buffer is an empty string, set the data buffer and the event type buffer to the
-     * empty string and return." An event of one empty line of data has an LF there. */
+     * empty string and return." (An event with one empty line of data has an LF there.) */
     if (m->data.at.bytes != NULL || (m->has_field && m->dispatch_empty)) {
         /* "Initialize event's type attribute to "message", its data attribute to data [...] If the
          * event type buffer has a value other than the empty string, change the type of the newly
@@ -381,7 +381,7 @@ static inline SSEResult sse_dispatch(SSEMachine *m, SSEEvent *event)
 
 /* Chunks. */
 
-/* Copy what lies in the chunk or in `line` and is needed; give back what is large and is not. */
+/* Copy what is needed from the chunk and `line`; free what is large and not needed. */
 static inline bool sse_keep_block(SSEMachine *m)
 {
     size_t capacities /* SSE_LARGE or more if one of them is */
@@ -394,8 +394,8 @@ static inline bool sse_keep_block(SSEMachine *m)
     return is_kept;
 }
 
-/* Leave the chunk, which goes back to its owner. In this order: values may lie in `line`, where the
- * rest of the chunk goes. If no line has ended, they were kept at the end of an earlier chunk. */
+/* Leave the chunk, which goes back to its owner. The order matters: values may lie in `line`, where
+ * the rest of the chunk goes. If no line has ended, an earlier chunk's end has kept them. */
 static SSEResult sse_leave_chunk(SSEMachine *m)
 {
     if (m->at == NULL) { /* an empty one, or it was left */
@@ -427,7 +427,7 @@ static bool sse_strip_bom(SSEMachine *m)
         return true;
     }
     m->bom = SSE_BOM_DECIDED;
-    /* A part of it is no mark, but the beginning of a line. */
+    /* A part of it is not a mark, but the beginning of a line. */
     return found == 0 || found == SSE_BOM_LENGTH || sse_extend_line(m, sse_bom, found);
 }
 
@@ -456,7 +456,7 @@ static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
     return SSE_GO_ON;
 }
 
-/* Go on in the chunk, to the next thing to be reported. */
+/* Go on in the chunk to the next thing to report. */
 static inline SSEResult sse_next(SSEMachine *m, SSEEvent *event)
 {
     SSEResult result = m->refused;
@@ -483,8 +483,8 @@ static inline SSEResult sse_next(SSEMachine *m, SSEEvent *event)
     return result == SSE_GO_ON ? sse_leave_chunk(m) : result;
 }
 
-/* Bytes of the event that was begun and not finished, as `size` counts them, with the line that has
- * no end yet, if that may be a field. After sse_close() or a refusal: those that were discarded. */
+/* Bytes of the event that has begun but not finished, as `size` counts them, plus the unfinished
+ * line if it may be a field. After sse_close() or a refusal: those that were discarded. */
 static inline size_t sse_unfinished(const SSEMachine *m)
 {
     return sse_begins_field(m->line, true) ? m->size + m->line.length : m->size;

@@ -8,8 +8,8 @@ whatever the chunks; in linear time and limited memory. No I/O, no dependency, P
         for event in decoder.feed(chunk):
             print(event.event, event.data)
 
-It is the plain definition of sse-proto (MIT licence), which has the same many times as fast,
-payloads without text, adapters for HTTP clients, and reconnection.
+It is the plain definition of sse-proto (MIT licence), which also has a decoder many times as fast,
+payloads as bytes, adapters for HTTP clients, and reconnection.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Decoder:
         self.reconnection_time: int | None = None  # milliseconds
         self._max_event_size = max_event_size
         self._failed = False
-        self._bom: bytes | None = b""  # the part of a BOM that has come; None: that is decided
+        self._bom: bytes | None = b""  # the part of a BOM seen so far; None: decided
         self._skip_lf = False  # after a chunk that ends in CR: an LF belongs to it
-        self._line = bytearray()  # the unfinished line; of one that is no field, the beginning
+        self._line = bytearray()  # the unfinished line; only the beginning if it is not a field
         self._last_event_id_buffer = last_event_id
         self._data = bytearray()
         self._event_type = ""
@@ -61,8 +61,8 @@ class Decoder:
         """Decode a chunk; return the events that it completes.
 
         Raises:
-            EventTooLarge: An event is. If the chunk has completed others before it, the next call
-                raises; and so does each call after that.
+            EventTooLarge: An event is. If the chunk completed others before it, the next call
+                raises instead; and so does each call after that.
         """
         events: list[Event] = []
         try:
