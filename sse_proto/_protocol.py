@@ -9,7 +9,7 @@ Its plan:
   type, `feed` by what the chunk completes, `connection_lost` by how the body ended.
 - Where another attempt is in question, the policy decides whether, and when.
 - State, input and verdict select a row in the table of `_transitions`, which has the next state and
-    the outcome of the call. Nothing else sets the state.
+  the outcome of the call. Nothing else sets the state.
 - Beside the state there is what outlives a connection (the last event ID and event, the
   reconnection time), what belongs to the open one (a decoder, its silence), and what is counted
   since the last event (attempts, and when the stream was lost) for the policy.

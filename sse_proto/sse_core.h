@@ -204,10 +204,9 @@ static inline const char *sse_find(const char *at, const char *end, char byte)
     return at < end ? memchr(at, byte, (size_t)(end - at)) : NULL;
 }
 
-/* Find the end of the line at `at`; move `at` past it. NULL: it is not in the chunk.
- * "Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF) character
- * pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR)
- * character." */
+/* Find the end of the line at `at`; move `at` past it. NULL: it is not in the chunk. "Lines must be
+ * separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF) character pair, a single
+ * U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR) character." */
 static inline const char *sse_find_line_end(SSEMachine *m)
 {
     const char *cr = m->next_cr;

@@ -20,16 +20,16 @@ _T = TypeVar("_T")
 class Body(ABC, Generic[_R]):
     """The body of one response: sync or asynchronous, never both.
 
-    An adapter derives a class for each of the two that its client has. It must define ``is_async``,
+    An adapter derives a class for each kind that its client has. It must define ``is_async``,
     `status_code`, `headers`, `read` and `close`; the rest has defaults.
 
-    The methods are coroutines in either case, so that what stands on them is written once. Those of
-    a sync body block where those of an asynchronous one suspend; they must never suspend.
+    The methods are coroutines in either case, so that everything above them is written once. A sync
+    body's methods block where an asynchronous body's suspend, and must never suspend.
 
     Args:
-        response: The client's response. Nothing is done with it before the first `read`.
+        response: The client's response. It is not touched before the first `read`.
         idle_timeout: Seconds that a `read` may wait for bytes; ``None``: for ever. For adapters
-            that keep this time themselves; where the client does, it is ``None``.
+            that enforce this time themselves; if the client does, it is ``None``.
     """
 
     is_async: ClassVar[bool]
@@ -53,18 +53,18 @@ class Body(ABC, Generic[_R]):
 
     @property
     def content_encoding(self) -> str:
-        """The ``Content-Encoding`` that `read` leaves for the kit to undo; ``""``: none.
+        """The ``Content-Encoding`` that `read` leaves for the kit to decode; ``""``: none.
 
-        Several header fields are joined by commas. What the client has undone is not in it.
+        Several header fields are joined by commas. Codings that the client decodes are not in it.
         """
         return ""
 
     @property
     def can_drain(self) -> bool:
-        """Whether each `read` keeps to its ``seconds``, and may be followed by `close` after that.
+        """Whether each `read` keeps to its ``seconds``, and may be followed by `close` even then.
 
-        Then what is left of a body behind its last event is read, if it is there already, so that
-        the client can use the connection again. Default: no.
+        If so, what follows a body's last event is read, if it is there already, so that the client
+        can reuse the connection. Default: no.
         """
         return False
 
@@ -72,7 +72,7 @@ class Body(ABC, Generic[_R]):
         """Check that the response can be read this way. Called once, before the first `read`.
 
         Raises:
-            TypeError: It is asynchronous and this body is sync, or the other way round.
+            TypeError: It is asynchronous and this body is sync, or vice versa.
             Exception: The client's own, if the response has been read and nothing was kept.
         """
 
@@ -96,14 +96,14 @@ class Body(ABC, Generic[_R]):
         May be called again, and before any read.
         """
 
-    async def keep(self, content: bytes) -> None:  # not abstract: a comfort
-        """Make this the content of the response, for its ``json()`` and its like.
+    async def keep(self, content: bytes) -> None:  # not abstract: a convenience
+        """Make this the content of the response, for its ``json()`` and the like.
 
-        Called with the whole body of a response that is refused, decoded, before it is closed.
+        Called with the whole decoded body of a refused response, before it is closed.
         """
 
     def interrupt(self) -> None:  # not abstract: closing is enough for some
-        """Make a read that another thread or task waits in fail, with any error."""
+        """Make a read that another thread or task is waiting in fail, with any error."""
 
     def goes_on_after(self, error: BaseException) -> bool:  # noqa: ARG002  # for those who override
         """Return whether reading may go on after a read raised this. If not, the body is closed."""
@@ -112,11 +112,11 @@ class Body(ABC, Generic[_R]):
     # Errors: an adapter overrides these to raise what its client's users catch.
 
     def sse_error(self, message: str, start: bytes | None) -> SSEError:
-        """Return the error for a response that is no event stream, or one beyond the limits.
+        """Return the error for a response that is not an event stream, or one beyond the limits.
 
         Args:
             message: What is wrong.
-            start: The start of the body, if the response itself is at fault; else ``None``.
+            start: The start of the body if the response itself is at fault; otherwise ``None``.
         """
         if start is None:
             return SSEError(message)
@@ -134,7 +134,7 @@ class Body(ABC, Generic[_R]):
     def decoding_error(self, message: str) -> Exception:
         """Return the client's error for a body that is not what its ``Content-Encoding`` says.
 
-        Only where `content_encoding` leaves something to the kit. Default: `CodingError`.
+        Needed only if `content_encoding` leaves something to the kit. Default: `CodingError`.
         """
         return CodingError(message)
 

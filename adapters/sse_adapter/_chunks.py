@@ -1,7 +1,7 @@
-"""The chunks of a body, as the decoder gets them: none that comes too late, none that is encoded.
+"""The chunks of a body as the decoder gets them: each within its time limit, none still encoded.
 
 A byte's way: `Body.read`, here with a deadline; the content decoder, if the client leaves a coding
-to us; then a piece at a time to whoever calls `Chunks.read`.
+to us; then, a piece at a time, whoever calls `Chunks.read`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["Chunks"]
 
 _START_SIZE: Final = 64 * 1024
-"""Bytes of a refused body that are read: enough for any API's error."""
+"""How many bytes of a refused body are read: enough for any API's error."""
 _START_SECONDS: Final = 1.0
 """The longest wait for these, where a wait can be bounded."""
 _REST_SECONDS: Final = 0.01
 """The longest wait for the end of a body that nobody needs any more. A server that means to keep
-the connection sends it with the last event, or right behind it: this is for the way from there."""
+the connection sends it with the last event, or right after: this allows for the way from there."""
 
 
 class Chunks:
@@ -47,7 +47,7 @@ class Chunks:
             self._decoder = content_decoder(body.content_encoding)
         except CodingError as error:
             self.objection = str(error)
-        # Of the last chunk, decoded when they are asked for.
+        # Of the last chunk, decoded when asked for.
         self._pieces: Iterator[bytes] | None = None
         self._malformed: CodingError | None = None
         self._is_told = False  # that it is
@@ -59,15 +59,15 @@ class Chunks:
 
         Args:
             limit: How long to wait for it; ``None``: for ever.
-            waited: Told how long that was, if there is a limit.
+            waited: Called with how long that took, if there is a limit.
 
         Raises:
-            Exception: As `Body.read`, and `Body.timeout_error` in the place of TimeoutError. Or
+            Exception: As `Body.read`, with `Body.timeout_error` for TimeoutError. Or
                 `Body.decoding_error`, and the body is closed.
         """
         if self._decoder is not None:
             return self._read_decoded(limit, waited)
-        # No coroutine of its own where there is nothing to add: 0.3 us a chunk.
+        # No coroutine of its own if there is nothing to add: saves 0.3 us a chunk.
         if limit is None:
             return self._body.read(None)
         return self._read_within(limit, waited)
@@ -82,7 +82,7 @@ class Chunks:
             return await self._body.read(limit.seconds)
         except TimeoutError:
             raise self._body.timeout_error(limit.reason) from None
-        finally:  # also of a read that is cancelled: silence is seen by those who poll, too
+        finally:  # even if the read is cancelled: those who poll must notice silence too
             waited(self._monotonic() - begun)
 
     async def _read_decoded(
@@ -104,14 +104,14 @@ class Chunks:
             self._malformed = error
         if self._is_told:
             raise self._body.closed_error()
-        await self._body.close()  # if that is cancelled, the next read comes here, too
+        await self._body.close()  # if that is cancelled, the next read gets here again
         self._is_told = True
         raise self._body.decoding_error(str(self._malformed)) from self._malformed
 
     async def drain(self) -> None:
-        """Read a body that nobody needs to its end, if that is there: for its connection's sake.
+        """Read a body that nobody needs to its end, if that is there, for the connection's sake.
 
-        A client uses a connection again only where the body was read whole.
+        A client only reuses a connection if the body was read whole.
         """
         if not self._body.can_drain:
             return
@@ -123,11 +123,11 @@ class Chunks:
                 if chunk is None:
                     return
                 size += len(chunk)
-        except Exception:  # it is closed without its end, then
+        except Exception:  # then it is closed before its end
             pass
 
     async def start(self) -> bytes:
-        """Return the start of a body that is refused, or what came of it in a short time.
+        """Return the start of a refused body, or as much as came in a short time.
 
         A body that came whole is given to the response (`Body.keep`).
         """
@@ -139,7 +139,7 @@ class Chunks:
             try:
                 seconds = min(left, self._body.idle_timeout or left)
                 chunk = await self.read(TimeLimit(seconds, "refused"), _ignore)
-            except Exception:  # whatever it is, the response is refused for another reason
+            except Exception:  # whatever it is, the response is being refused for another reason
                 break
             if chunk is None:
                 await self._body.keep(start)
@@ -149,4 +149,4 @@ class Chunks:
 
 
 def _ignore(_seconds: float) -> None:
-    """Nobody adds up the waits for a body that is refused."""
+    """Nobody adds up the waits for a refused body."""

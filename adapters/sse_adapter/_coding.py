@@ -1,15 +1,15 @@
-"""Content codings, undone live and in bounded steps (RFC 9110, 8.4).
+"""Content codings, decoded live and in bounded steps (RFC 9110, 8.4).
 
 Live: what can be decoded of a chunk comes out with that chunk. Bounded: it comes out in pieces, and
-the next one is made when it is asked for. So whoever has enough of a body (an event that grows
-beyond its limit) stops before the rest of it was made, and a kilobyte that stands for a gigabyte
-takes no more memory than any other.
+each is made only when asked for. So whoever has had enough of a body (an event that grows beyond
+its limit) stops before the rest of it is made, and a kilobyte that stands for a gigabyte takes no
+more memory than any other.
 
-A coding is undone by a `_Coding`, which gets its input in small steps and yields what each makes.
-Codings that were applied one over the other are generators one within the other.
+A `_Coding` decodes one coding: it gets its input in small steps, and yields what each step makes.
+For several codings on top of each other, these are nested generators.
 
-gzip and deflate are the standard library's. brotli and zstd need a package that is not; which ones
-is in `_load_brotli` and `_load_zstd`. They are imported when a response comes that needs them.
+gzip and deflate are in the standard library. brotli and zstd need a package; `_load_brotli` and
+`_load_zstd` say which. They are imported when a response comes that needs them.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["CodingError", "ContentDecoder", "UnknownCoding", "content_decoder"]
 
 _PIECE_SIZE: Final = 64 * 1024
-"""Bytes that are decoded at a time, at most, where the library can stop there."""
+"""The most bytes to decode at a time, if the library can stop there."""
 _STEP_SIZE: Final = 4096
-"""Bytes of input at a time. The standard library copies what it leaves of them; with many small
-gzip members in one chunk, or much output, it would copy the chunk again and again."""
+"""Bytes of input at a time. The standard library copies what it leaves over; with many small gzip
+members in one chunk, or much output, it would copy the chunk again and again."""
 _MAX_CODINGS: Final = 5
-"""Codings of one body. Nobody applies more than two; each takes memory of its own."""
+"""The most codings of one body. Nobody applies more than two; each takes memory."""
 _MAX_ZSTD_WINDOW_LOG: Final = 23
 """8 MiB, the most that a server may use (RFC 9659, 3); zstd itself would allow 128 MiB."""
 
@@ -41,7 +41,7 @@ class CodingError(ValueError):
 
 
 class UnknownCoding(CodingError):
-    """A content coding that cannot be undone here.
+    """A content coding that cannot be decoded here.
 
     Attributes:
         coding: Its name, in lower case.
@@ -57,15 +57,15 @@ class UnknownCoding(CodingError):
 
 
 def content_decoder(content_encoding: str) -> ContentDecoder | None:
-    """Return what undoes the codings of a body; ``None`` if it has none.
+    """Return a decoder for the codings of a body; ``None`` if it has none.
 
     Args:
         content_encoding: The value of ``Content-Encoding`` (RFC 9110, 8.4), several fields joined
             by commas; ``""``: there was none.
 
     Raises:
-        UnknownCoding: One of them cannot be undone.
-        CodingError: They are more than five.
+        UnknownCoding: One of them cannot be decoded here.
+        CodingError: There are more than five.
     """
     names = [name.strip(" \t").lower() for name in content_encoding.split(",")]
     names = [name for name in names if name not in ("", "identity")]
@@ -75,10 +75,10 @@ def content_decoder(content_encoding: str) -> ContentDecoder | None:
 
 
 class ContentDecoder:
-    """Undoes the content codings of one body. See `content_decoder`."""
+    """Decodes the content codings of one body. See `content_decoder`."""
 
     def __init__(self, codings: list[_Coding]) -> None:
-        self._codings: Final = codings  # the one that was applied last is the first
+        self._codings: Final = codings  # the one applied last comes first
 
     def decode(self, chunk: bytes) -> Iterator[bytes]:
         """Decode one chunk.
@@ -87,13 +87,13 @@ class ContentDecoder:
             chunk: Bytes of the body, any length, cut anywhere.
 
         Returns:
-            An iterator of what they stand for, in pieces of about 64 KiB at most, none of them
-            empty. A piece is made when it is asked for. Take all before the next chunk. (Of
+            An iterator over what they stand for, in pieces of about 64 KiB at most, none of them
+            empty. A piece is made when asked for. Take them all before the next chunk. (With
             packages that cannot stop there, a piece may be larger: zstandard 1 MiB, brotli before
             1.2 16 MiB.)
 
         The iterator raises:
-            CodingError: The body is malformed, or goes on behind its end.
+            CodingError: The body is malformed, or goes on after its end.
         """
         pieces: Iterable[bytes] = (chunk,)
         for coding in self._codings:
@@ -101,10 +101,10 @@ class ContentDecoder:
         return iter(pieces)
 
     def finish(self) -> None:
-        """Check that the body may end here. One without any byte may.
+        """Check that the body may end here. An empty one may.
 
         Raises:
-            CodingError: It is cut.
+            CodingError: It is cut off.
         """
         for coding in self._codings:
             if not coding.is_complete():
@@ -115,13 +115,13 @@ class _Coding(ABC):
     """One content coding of one body."""
 
     step_size: ClassVar[int] = _STEP_SIZE
-    """How much input a step may have, for its output to be bounded."""
+    """How much input a step may get, so that its output is bounded."""
 
     def __init__(self, name: str) -> None:
         self.name: Final = name
 
     def decode(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield what these chunks stand for, in pieces that are not empty."""
+        """Yield what these chunks stand for, in non-empty pieces."""
         for chunk in chunks:
             for start in range(0, len(chunk), self.step_size):
                 try:
@@ -137,7 +137,7 @@ class _Coding(ABC):
 
     @abstractmethod
     def step(self, data: bytes) -> Iterator[bytes]:
-        """Yield what this bit of input stands for. It is not empty."""
+        """Yield what this bit of input, which is not empty, stands for."""
 
     @abstractmethod
     def is_complete(self) -> bool:
@@ -162,7 +162,7 @@ class _Inflating(Protocol):
 
 
 class _Gzip(_Coding):
-    """gzip, RFC 1952: members, one behind the other (2.2), mostly one."""
+    """gzip, RFC 1952: members in a row (2.2), usually just one."""
 
     _member: _Inflating | None = None  # that has begun
 
@@ -215,7 +215,7 @@ def _inflated(stream: _Inflating, data: bytes) -> Iterator[bytes]:
         piece = stream.decompress(data, _PIECE_SIZE)
         yield piece
         data = stream.unconsumed_tail
-        # A full piece may have more behind it, also when all input was taken.
+        # After a full piece there may be more, even if all input was taken.
         if stream.eof or (not data and len(piece) < _PIECE_SIZE):
             return
 
@@ -235,7 +235,7 @@ class _Brotli(_Coding):
 
     def step(self, data: bytes) -> Iterator[bytes]:
         self._has_begun = True
-        # Half the size: it may give out twice of what it is told.
+        # Half the size: it may return twice what it is told.
         piece = self._content.process(data, output_buffer_limit=_PIECE_SIZE // 2)
         while piece:
             yield piece
@@ -246,7 +246,7 @@ class _Brotli(_Coding):
 
 
 class _UnboundedBrotli(_Brotli):
-    """br, with a library that decodes all of its input at once: brotli before 1.2.
+    """br, with a library that decodes all its input at once: brotli before 1.2.
 
     It gets single bytes. None can complete more than one meta-block, of 16 MiB (RFC 7932, 9.2).
     """
@@ -259,7 +259,7 @@ class _UnboundedBrotli(_Brotli):
 
 
 class _Zstd(_Coding):
-    """zstd, RFC 8878: frames, one behind the other (3.1)."""
+    """zstd, RFC 8878: frames in a row (3.1)."""
 
     _frame: Any = None  # that has begun
 
@@ -291,9 +291,9 @@ class _Zstd(_Coding):
 
 
 class _UnboundedZstd(_Zstd):
-    """zstd, with a library that decodes all of its input at once: zstandard.
+    """zstd, with a library that decodes all its input at once: zstandard.
 
-    It gets a few bytes. Each four of them can complete a block, of 128 KiB (RFC 8878, 3.1.1.2).
+    It gets a few bytes. Every four of them can complete a block, of 128 KiB (RFC 8878, 3.1.1.2).
     """
 
     step_size = 32
@@ -303,7 +303,7 @@ class _UnboundedZstd(_Zstd):
 
 
 def _load_brotli() -> Callable[[str], _Coding]:
-    """Return what undoes br; raise ImportError if no package for it is there."""
+    """Return what decodes br; raise ImportError if there is no package for it."""
     try:
         library: Any = import_module("brotli")
     except ImportError:
@@ -316,7 +316,7 @@ def _load_brotli() -> Callable[[str], _Coding]:
 
 
 def _load_zstd() -> Callable[[str], _Coding]:
-    """Return what undoes zstd; raise ImportError if no package for it is there."""
+    """Return what decodes zstd; raise ImportError if there is no package for it."""
     library: Any
     try:
         library = import_module(

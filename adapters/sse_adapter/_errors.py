@@ -22,7 +22,7 @@ class SSEError(sse_proto.SSEError):
         status_code: The response's status; ``None`` if no response was judged.
         headers: Its header fields as pairs of name and value, as they came.
         content_type: Its ``Content-Type``; ``""`` if there was none.
-        body: Its body as text, up to the first 64 KiB, as far as it came within a second.
+        body: Its body as text: the first 64 KiB, or what came of them within a second.
     """
 
     def __init__(

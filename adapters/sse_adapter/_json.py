@@ -2,11 +2,11 @@
 
 - ``text/event-stream``: the data of each event.
 - ``application/json``, and what ends in ``+json``: one document, of as many lines as it has; or,
-  since servers send that as well, one after the other (`TextDecoder`).
+  since servers send that as well, several in a row (`TextDecoder`).
 - ``application/json-seq``: JSON text sequences, RFC 7464 (`SequenceDecoder`).
-- Others, as ``application/x-ndjson``: each line (`_LineDecoder`).
+- Others, such as ``application/x-ndjson``: each line (`_LineDecoder`).
 
-A decoder makes texts of chunks, as bytes. A `Reader` reads them, `JsonParsing` parses them.
+A decoder turns chunks into texts, as bytes. A `Reader` reads them, `JsonParsing` parses them.
 """
 
 from __future__ import annotations
@@ -123,10 +123,10 @@ def why_no_json_stream(status_code: int, content_type: str) -> str | None:
 
 
 class JsonParsing(Parsing[_T]):
-    """Makes an object of each event's data by ``loads``; passes over what has none.
+    """Makes an object of each event's data with ``loads``; skips events without data.
 
-    Otherwise as `Parsing`. But up to ``[DONE]``, with whitespace or none around it, if there is
-    one, where ``until`` is `DONE`.
+    Otherwise as `Parsing`. But if ``until`` is `DONE`, it stops at a ``[DONE]``, with or without
+    whitespace around it, if there is one.
     """
 
     def __init__(
@@ -166,12 +166,12 @@ class JsonParsing(Parsing[_T]):
 
 
 def json_of(data: bytes) -> Any:
-    """Return a text of JSON, parsed. U+FFFD takes the place of what is not UTF-8 in it."""
+    """Return a text of JSON, parsed. What is not UTF-8 in it becomes U+FFFD."""
     text = data.decode("utf-8", "replace")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        # The text itself is what helps, and .doc has it whole.
+        # The text itself is what helps; .doc has all of it.
         raise json.JSONDecodeError(f"{error.msg} in {text!r:.200}", text, error.pos) from None
 
 
@@ -222,11 +222,11 @@ class _LineDecoder:
 
 
 class TextDecoder:
-    """Chunks in, JSON texts out. For one document, of many lines; or for one text after the other.
+    """Chunks in, JSON texts out. For one document of many lines, or for several texts in a row.
 
-    A text ends with the line that closes all that it has opened, and so comes live; or before a
+    A text ends with the line that closes all that it has opened, and so arrives live; or before a
     record separator (RFC 7464, 2.1), or with the body. A line end within a string, which JSON does
-    not have, ends a text too: so what is malformed does not take all the rest with it.
+    not allow, ends a text too, so that a malformed text does not swallow all the rest.
     """
 
     def __init__(self) -> None:
@@ -243,7 +243,7 @@ class TextDecoder:
         texts: list[bytes] = []
         self._pending += chunk
         start = 0
-        # A copy, as what is scanned must not change; of a text in many chunks, of its new part.
+        # A copy, as what is scanned must not change; if a text has many chunks, of its new part.
         offset = self._scanned
         for token in _TOKEN.finditer(bytes(self._pending[offset:])):
             at, kind = offset + token.start(), token[0]
@@ -287,6 +287,6 @@ class SequenceDecoder(TextDecoder):
 
     def _text(self, start: int, end: int) -> bytes:
         text = super()._text(start, end)
-        # A number, or a word, is whole only with whitespace behind it (2.4). With a separator in
-        # its place the text is not JSON, and the error shows it.
+        # A number or a word is whole only if whitespace follows (2.4). With a separator instead,
+        # the text is not JSON, and the error shows it.
         return text + _SEPARATOR if text and text[-1] not in b' \t\r\n}]"' else text

@@ -34,12 +34,12 @@ class ConnectOptions(TypedDict, total=False):
 
     event_timeout: float | None
     """The longest silence between events, in seconds: comments, and bytes that complete no event,
-    do not count. Then the client's ReadTimeout is raised, as it is for silence between bytes, and
+    do not count. After it, the client's ReadTimeout is raised, as for silence between bytes; it
     says which it was. ``None``, and the default: any."""
 
     on_comment: Callable[[str], object] | None
     """Called with each comment, in order with the events, when its chunk is read: a sign of life,
-    or what a server says to people. A ``decoder`` has an ``on_comment`` of its own."""
+    or a server's message to people. A ``decoder`` has its own ``on_comment``."""
 
 
 class SubscribeOptions(TypedDict, total=False):
@@ -50,20 +50,20 @@ class SubscribeOptions(TypedDict, total=False):
 
     idle_timeout: float | None
     """Seconds of silence after which a connection counts as lost; any byte ends the silence, even a
-    comment's. ``None``: never. Default: the ``read`` part of ``timeout`` if given, else never; a
-    client's own timeouts are made for responses that end."""
+    comment's. ``None``: never. Default: the ``read`` part of ``timeout`` if given, otherwise never;
+    a client's own timeouts are made for responses that end."""
 
     last_event_id: str | None
     """The last event ID to start from. Default: ``Last-Event-ID`` in ``headers``, if given."""
 
     event_timeout: float | None
     """Seconds without an event (neither comments nor pings count) after which a connection counts
-    as lost, though bytes may come. ``None``, and the default: never."""
+    as lost, even if bytes come. ``None``, and the default: never."""
 
     until: str | Collection[str] | None
-    """The data of the event that ends the stream, or several such; compared exactly. That event is
-    not handed out, and iterating ends with it, whatever follows. A connection that ends before it
-    has broken, and another one is made."""
+    """The data of the event that ends the stream, or several alternatives, compared exactly. That
+    event is not handed out, and iterating ends with it, whatever follows. A connection that ends
+    before it counts as broken, and another one is made."""
 
     is_last: Callable[[ServerSentEvent], bool] | None
     """Whether an event is the last one: it is handed out, and iterating ends with it. Otherwise as
@@ -71,7 +71,7 @@ class SubscribeOptions(TypedDict, total=False):
 
     ping: Callable[[ServerSentEvent], bool] | None
     """Whether an event is a mere sign of life, for example
-    ``lambda event: event.event == "ping"``: for ``event_timeout`` it does not count."""
+    ``lambda event: event.event == "ping"``: it does not count for ``event_timeout``."""
 
     withhold_pings: bool
     """Whether such events are not handed out. Default: ``False``."""
@@ -81,10 +81,10 @@ class SubscribeOptions(TypedDict, total=False):
     ends the stream, and is raised there."""
 
     next_request: Callable[[Lost[Any]], NextRequest | Awaitable[NextRequest | None] | None] | None
-    """Called before each connection after the first, with what is known of the stream; returns the
-    request that asks for the rest of it, or ``None``: the same again. Where the subscription is
-    asynchronous, it may be a coroutine function. What it raises ends the stream, and is raised
-    there."""
+    """Called before each connection after the first, with what is known about the stream; returns
+    the request that asks for the rest of it, or ``None`` to repeat the same one. For an
+    asynchronous subscription it may be a coroutine function. What it raises ends the stream, and is
+    raised there."""
 
     on_state: Callable[[Action], object] | None
     """Called with what happens: `sse_proto.Open`, `sse_proto.Wait` (the connection was lost, or
@@ -134,10 +134,9 @@ def missing_headers(
 
     Args:
         given: The call's own, which win. A mapping that ignores the case of names.
-        of_client: The client's, which win too; except ``Accept: */*``, which is every client's
-            default, and says nothing.
-        wanted: What to add. Default: what asks for an event stream, as the standard has it (HTML
-            Standard 9.2.3).
+        of_client: The client's, which win too, except ``Accept: */*``, which is every client's
+            default and says nothing.
+        wanted: What to add. Default: what asks for an event stream (HTML Standard 9.2.3).
     """
     return [
         (name, value)

@@ -1,14 +1,14 @@
 """Reading a response through a decoder: chunks in, items out, sync and async.
 
 All state is here, none in the iterators that are handed out. So when a loop was left, timed out or
-cancelled, another one can go on where it ended, also one of another kind.
+was cancelled, another one, even of another kind, can go on where it ended.
 
 A byte's way: `Body.read`, `Chunks.read`, the decoder, and from there
 
 - as text: `EventReader.events`, `EventItems` or `EventsToTheEnd`, the user's loop;
 - to a parser: `Reader.undecoded`, a `Parsing`, `ParsedItems`, the user's loop. An event is parsed
-  when its turn comes, and not before: until then it may become anything, and a parser that fails,
-  or is interrupted, takes no other event with it.
+  when its turn comes, and not before: until then it may become anything, and a parser that fails
+  or is interrupted takes no other event with it.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ _SHOWN_SIZE: Final = 1024
 
 _T = TypeVar("_T")
 
-# A third of the time of calling the class.
+# Takes a third of the time of calling the class.
 new_event: Final = cast("Callable[..., Any]", tuple.__new__)
 
-# Hands on the data as they are. In C, nothing can interrupt it: there is no code in Python in it.
+# Hands on the data as it is. Nothing can interrupt it, as it runs no Python code.
 _BYTES: Final = by_event[bytes]({}, default=itemgetter(slice(None)))
 
 
@@ -88,8 +88,8 @@ class Reader:
     Args:
         new_body: Returns the response's body, asynchronous if the argument is true.
         decoder: Gets the body's chunks.
-        objection: Called once when reading starts, with the response's status and content type:
-            why it is not what it should be, or ``None``.
+        objection: Called once when reading starts, with the response's status and content type;
+            returns why it is not what it should be, or ``None``.
         event_timeout: The longest silence between items, in seconds; ``None``: any.
     """
 
@@ -171,7 +171,7 @@ class Reader:
                     if self._is_closed and isinstance(error, Exception):  # by another task
                         raise body.closed_error() from error
                     await self._close(body)
-                elif isinstance(error, Exception):  # else it was cancelled, and the silence goes on
+                elif isinstance(error, Exception):  # if cancelled, the silence goes on
                     self._begin_silence(body)
                 raise
         if not items:
@@ -263,7 +263,7 @@ class EventReader(Reader):
         self.events.clear()
 
     def _decode(self) -> None:
-        """Make text of what another loop has left."""
+        """Turn what another loop left over into text."""
         self.events.extend(
             ServerSentEvent(
                 event.event, event.data.decode("utf-8", "replace"), event.id, event.retry
@@ -273,10 +273,10 @@ class EventReader(Reader):
         self.undecoded.clear()
 
     def _encode(self) -> None:
-        """Take the text back from what another loop has left.
+        """Turn what another loop left over back into bytes.
 
-        The bytes are those that were sent, if they were UTF-8. Else U+FFFD stands in the place of
-        those that were not: the ones of this chunk are gone, as their text was there already.
+        They are the bytes that were sent, if those were UTF-8. Otherwise they have U+FFFD: this
+        chunk's own bytes are gone, as it was decoded already.
         """
         self.undecoded.extend(
             ParsedEvent(event.event, event.data.encode("utf-8"), event.id, event.retry)
@@ -286,7 +286,7 @@ class EventReader(Reader):
 
 
 class _Undecoded:
-    """Chunks in, events out that are still to be parsed."""
+    """Chunks in, events yet to be parsed out."""
 
     def __init__(self, decoder: SSEDecoder) -> None:
         self._decoder = decoder
@@ -397,7 +397,7 @@ class AsyncEventsToTheEnd(AsyncEventItems):
 
 
 def _is_withheld(event: ServerSentEvent, ending: Ending, reader: Reader) -> bool:
-    """Return whether this event is not handed out; after the last one end the reader."""
+    """Return whether to withhold this event; after the last one, end the reader."""
     kept = ending.cut([event])
     if ending.last is not None:
         reader.end()
@@ -426,7 +426,7 @@ class Parsing(ABC, Generic[_T]):
         reader: Has it.
         until: As for ``EventSource.iter_sse``.
         is_last: Whether an item is the last one, which is handed out.
-        decoder: Tells how a stream was incomplete that should have had an end; ``None``: the end of
+        decoder: Says how a stream that should have had an end was incomplete; ``None``: the end of
             the body will do.
     """
 
@@ -446,26 +446,26 @@ class Parsing(ABC, Generic[_T]):
 
     @abstractmethod
     def take(self) -> _T | Nothing:
-        """Take the first event, and return what it makes; nothing: it is passed over.
+        """Take the first event, and return what it makes; nothing: it is skipped.
 
-        It is taken away after it was parsed. So whatever interrupts a parser, as
+        It is only removed after it was parsed, so whatever interrupts a parser, such as
         `KeyboardInterrupt`, costs no event.
         """
 
     def check(self) -> None:
-        """Raise IncompleteStream, if there should have been an end that has not come."""
+        """Raise IncompleteStream if there should have been an end that has not come."""
         if self._decoder is not None:
             _check_end(self._reader, self._decoder)
 
     def _is_end(self, data: bytes) -> bool:
-        """Return whether these data end the stream; then end the reader."""
+        """Return whether this data ends the stream; if so, end the reader."""
         if data not in self._ends:
             return False
         self._reader.end()
         return True
 
     def _not_taken(self, error: Exception) -> Nothing:
-        """Take the first event, whose parser has raised this, away; raise it, if it is an error."""
+        """Remove the first event, whose parser raised this; raise it, if it is an error."""
         event = self.events.popleft()
         if isinstance(error, SkipEvent):
             return NOTHING

@@ -1,4 +1,4 @@
-"""`EventSource`: the events of a response. What the adapters' own have in common."""
+"""`EventSource`: the events of a response; the base of the adapters' own."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class EventSource(Generic[_R]):
     """The events of an open response.
 
     Args:
-        response: Open and unread, or built from bytes or an iterator; or the `Body` of one, for
-            adapters that know more about it than the response does.
-        decoder: A new decoder, for limits and options, or with a ``last_event_id``.
-        event_timeout: The longest silence between events, in seconds; ``None``: any.
+        response: Open and unread, or built from bytes or an iterator; or its `Body`, for adapters
+            that know more about it than the response does.
+        decoder: A new decoder, if you want limits or options, or with a ``last_event_id``.
+            event_timeout: The longest silence between events, in seconds; ``None``: any.
         on_comment: Called with each comment, when its chunk is read.
 
     Raises:
@@ -88,7 +88,7 @@ class EventSource(Generic[_R]):
             new_body, self._decoder, why_no_event_stream, event_timeout=event_timeout
         )
 
-    @classmethod  # so that the reader does not hold the source, and with it itself
+    @classmethod  # so that the reader does not hold the source, and so itself
     def _new_body(cls, response: _R, is_async: bool) -> Body[Any]:
         kind = cls._async_body if is_async else cls._sync_body
         if kind is None:
@@ -119,13 +119,13 @@ class EventSource(Generic[_R]):
         """Return an iterator over the events. Its ``close()`` closes the connection.
 
         Args:
-            until: The data of the event that ends the stream, or several such; compared exactly.
-                That event is not handed out, and nothing after it is.
+            until: The data of the event that ends the stream, or several alternatives, compared
+                exactly. Neither that event nor anything after it is handed out.
             is_last: Whether an event is the last one, which is handed out.
 
-        Without them iterating ends with the body, as the standard says, and an unfinished event is
-        discarded in silence. With them iterating also raises:
-            IncompleteStream: The body has ended before the last event, or inside one.
+        Without them, iterating ends with the body, as the standard says, and an unfinished event is
+        silently discarded. With them, iterating also raises:
+            IncompleteStream: The body ended before the last event, or inside one.
         """
         if until is None and is_last is None:
             return EventItems(self._reader)
@@ -170,22 +170,21 @@ class EventSource(Generic[_R]):
         until: str | Collection[str] | None = DONE,
         is_last: Callable[[Any], bool] | None = None,
     ) -> Items[Any]:
-        """Return an iterator of each event's data, parsed as JSON. Empty data are passed over.
+        """Return an iterator over each event's data, parsed as JSON. Empty data is skipped.
 
         Args:
-            loads: Called with the data as they were sent, in bytes: ``orjson.loads``,
+            loads: Called with the data as it was sent, in bytes: ``orjson.loads``,
                 ``msgspec.json.Decoder(X).decode``, ``TypeAdapter(X).validate_json``. An event for
                 which it raises `SkipEvent` is left out. Default: `json.loads`.
-            until: As for `iter_sse`. If it is not given, ``[DONE]`` ends the stream, also with
+            until: As for `iter_sse`. If it is not given, ``[DONE]`` ends the stream, even with
                 whitespace around it, and so does the end of the body.
             is_last: As for `iter_sse`, but called with the item that ``loads`` has made.
 
-        Iterating raises what ``loads`` does, for one item; you may go on with the next. Of an
-        `Exception` `failed_event` tells the event. By default that is:
-            json.JSONDecodeError: Data is not JSON; the message shows its start.
+        Iterating raises what ``loads`` does, for one item; you may go on with the next. For an
+            `Exception`, `failed_event` returns the event. By default that is: json.JSONDecodeError:
+            Data is not JSON; the message shows its start.
 
-        With ``until`` given, or ``is_last``, iterating also raises `IncompleteStream`, as
-        `iter_sse`.
+        With ``until`` or ``is_last``, iterating also raises `IncompleteStream`, as `iter_sse`.
         """
         return ParsedItems(
             self._reader,
@@ -214,7 +213,7 @@ class EventSource(Generic[_R]):
         until: str | Collection[str] | None = DONE,
         is_last: Callable[[Any], bool] | None = None,
     ) -> AsyncItems[Any]:
-        """Return an asynchronous iterator of each event's data, as `iter_json`."""
+        """Return an asynchronous iterator over each event's data, as `iter_json`."""
         return AsyncParsedItems(
             self._reader,
             JsonParsing(self._reader, loads or json_of, until, is_last, self._decoder),
@@ -227,18 +226,18 @@ class EventSource(Generic[_R]):
         until: str | Collection[str] | None = None,
         is_last: Callable[[ParsedEvent[_T]], bool] | None = None,
     ) -> Items[ParsedEvent[_T]]:
-        """Return an iterator over the events, the data of each parsed from its bytes.
+        """Return an iterator over the events, with the data of each parsed from its bytes.
 
         Args:
-            parse: Called with the event type and the data of each event, when its turn has come;
-                `by_event` makes one of several that take the data alone. An event for which it
-                raises `SkipEvent` is left out.
+            parse: Called with the event type and the data of each event, when its turn comes;
+                `by_event` combines several parsers that take the data alone into one. An event for
+                which it raises `SkipEvent` is left out.
             until: As for `iter_sse`. That event is not parsed.
             is_last: As for `iter_sse`, but called with the parsed event.
 
-        Iterating raises what ``parse`` does, for one event; you may go on with the next. Of an
-        `Exception` `failed_event` tells the event. Anything else, as `KeyboardInterrupt`, costs no
-        event: the next call parses that one again. Otherwise as `iter_sse`.
+        Iterating raises what ``parse`` does, for one event; you may go on with the next. For an
+        `Exception`, `failed_event` returns the event. Anything else, such as `KeyboardInterrupt`,
+        costs no event: the next call parses that one again. Otherwise as `iter_sse`.
         """
         return ParsedItems(self._reader, EventParsing(self._reader, parse, until, is_last))
 

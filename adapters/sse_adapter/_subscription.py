@@ -67,7 +67,7 @@ class Connector(ABC, Generic[_R]):
     """What `open` and `Body.read` raise when another attempt may succeed."""
 
     futile_errors: tuple[type[Exception], ...] = ()
-    """Those among them after which no attempt will: the request itself is at fault."""
+    """Those among them after which none will succeed: the request itself is at fault."""
 
     @abstractmethod
     async def open(self, headers: list[tuple[bytes, bytes]]) -> Body[_R]:
@@ -76,15 +76,16 @@ class Connector(ABC, Generic[_R]):
         Sync or asynchronous as the bodies are: see `Body`.
 
         Args:
-            headers: Names in lower case, and values, as bytes: what the protocol adds, each unless
-                the caller has given it. The last event ID is among them, so what the caller gave as
-                ``Last-Event-ID`` is for the subscription's ``last_event_id``, and not to be sent.
+            headers: Names in lower case, and values, as bytes: what the protocol adds, unless the
+                caller has given the same header. The last event ID is among them, so a
+                ``Last-Event-ID`` that the caller gave is for the subscription's ``last_event_id``,
+                and not to be sent.
         """
 
     def set_request(self, request: NextRequest) -> None:  # noqa: ARG002  # not every adapter does
-        """Send this request from now on, with its options in the place of those before.
+        """Send this request from now on, with its options instead of the earlier ones.
 
-        Needed for the option ``next_request`` alone.
+        Needed only for the option ``next_request``.
 
         Raises:
             TypeError: There is no such option.
@@ -95,14 +96,14 @@ class Connector(ABC, Generic[_R]):
         """End an `open` that another thread waits in. (In another task it is cancelled.)"""
 
     def is_futile(self, error: Exception) -> bool:
-        """Whether another attempt would fail in the same way. Default: `futile_errors` tell."""
+        """Whether another attempt would fail in the same way. Default: by `futile_errors`."""
         return isinstance(error, self.futile_errors)
 
     def answer_of(self, error: Exception) -> Body[_R] | None:  # noqa: ARG002  # for others
-        """Return the answer that an error of `open` has brought, to be judged as any other.
+        """Return the response that an error of `open` carries, to be judged like any other.
 
-        As where a hook, or an authentication flow, calls ``raise_for_status``. ``None``: the error
-        has brought none, or one of success. Default: none ever does.
+        A hook, or an authentication flow, may call ``raise_for_status``, for example. ``None``: the
+        error carries none, or a successful one. Default: ``None``.
         """
         return None
 
@@ -130,7 +131,7 @@ class _BaseSubscription(Generic[_R]):
             connector: Opens its connections.
             waiter: Waits between them.
             options: As the caller gave them.
-            method: That of the request: a POST is not repeated after the answer's proper end.
+            method: The request's: a POST is not repeated after the response's proper end.
             url: For the log.
             logger: The adapter's. Default: the kit's, ``sse_adapter``.
             idle_timeout, last_event_id: Used if the options do not have them.
@@ -167,7 +168,7 @@ class _BaseSubscription(Generic[_R]):
         self._is_restarting = False
         self._is_opening = False
         self._is_later = False  # whether there was a request before
-        # The open connection's, and what it brings.
+        # The open connection, and what it brings.
         self._body: Body[_R] | None = None
         self._chunks: Chunks | None = None
         self._last_body: Body[_R] | None = None
@@ -412,16 +413,16 @@ class _BaseSubscription(Generic[_R]):
     def restart(self) -> None:
         """Drop this connection, and connect at once, with the last event ID.
 
-        For one that is known to be of no use: the network has changed, a suspended machine woke up.
-        A wait for the next attempt is cut short; an attempt under way goes on. Events that have
+        For one that is known to be dead: the network has changed, a suspended machine woke up. A
+        wait for the next attempt is cut short; an attempt under way goes on. Events that have
         arrived are handed out first. May be called at any time, from any thread if the
         subscription is sync, else from any task of its event loop; does nothing after the end.
         """
         if self._is_opening:
             return
         body = self._body
-        # In this order: a reader in another thread resets the waiter when it sees that it is to
-        # restart, and an interruption that came after that would end every wait from then on.
+        # In this order: a reader in another thread resets the waiter when it sees that it should
+        # restart, and an interruption after that would end every wait from then on.
         self._waiter.interrupt()
         self._is_restarting = True
         if body is not None:
@@ -461,36 +462,36 @@ class Subscription(_BaseSubscription[_R]):
     @overload
     def iter_json(self, loads: Callable[[bytes], _T]) -> Items[_T]: ...
     def iter_json(self, loads: Callable[[bytes], Any] | None = None) -> Items[Any]:
-        """Return an iterator of each event's data, parsed as JSON. Empty data are passed over.
+        """Return an iterator over each event's data, parsed as JSON. Empty data is skipped.
 
         Another loop, of whatever kind, goes on where this one stopped; so does this subscription
         itself. The iterator's ``close()`` closes the subscription.
 
         Args:
-            loads: Called with the data of each event, when its turn has come, in UTF-8. (They were
-                text before: U+FFFD is in the place of what was not UTF-8.) ``orjson.loads``,
+            loads: Called with the data of each event, when its turn comes, in UTF-8. (It was text
+                before: what was not UTF-8 has become U+FFFD.) ``orjson.loads``,
                 ``msgspec.json.Decoder(X).decode``, ``TypeAdapter(X).validate_json``. An event for
                 which it raises `SkipEvent` is left out. Default: `json.loads`.
 
-        Iterating raises what ``loads`` does, for one event; you may go on with the next. Of an
-        `Exception` `failed_event` tells the event. Anything else, as `KeyboardInterrupt`, costs no
-        event: the next call parses that one again. By default ``loads`` raises:
-            json.JSONDecodeError: Data is not JSON; the message shows its start. ``[DONE]`` is such,
-                unless ``subscribe`` was given ``until="[DONE]"``.
+        Iterating raises what ``loads`` does, for one event; you may go on with the next. For an
+            `Exception`, `failed_event` returns the event. Anything else, such as
+            `KeyboardInterrupt`, costs no event: the next call parses that one again. By default
+            ``loads`` raises: json.JSONDecodeError: Data is not JSON; the message shows its start.
+            So is ``[DONE]``, unless ``subscribe`` was given ``until="[DONE]"``.
 
         Otherwise as iterating over the subscription, up to the end that ``subscribe`` was told.
         """
         return self._typed(json_parser(loads or json_of))
 
     def iter_parsed(self, parse: Callable[[str, bytes], _T]) -> Items[ParsedEvent[_T]]:
-        """Return an iterator over the events, the data of each parsed.
+        """Return an iterator over the events, with the data of each parsed.
 
         Args:
-            parse: Called with the event type of each event, and with its data as ``loads`` of
-                `iter_json` is; `by_event` makes one of several that take the data alone. An event
-                for which it raises `SkipEvent` is left out.
+            parse: Called with each event's type, and with its data as `iter_json` calls ``loads``;
+                `by_event` combines several parsers that take the data alone into one. An event for
+                which it raises `SkipEvent` is left out.
 
-        Otherwise as `iter_json`; but it passes over nothing.
+        Otherwise as `iter_json`; but it skips nothing.
         """
         return self._typed(event_parser(parse))
 
@@ -500,7 +501,7 @@ class Subscription(_BaseSubscription[_R]):
     def close(self) -> None:
         """Stop for good: the connection is closed, a wait is over, iterating ends.
 
-        May be called at any time, again, and from another thread.
+        May be called again, at any time, and from another thread.
         """
         self._begin_closing()
         if not self._is_in_use:
@@ -525,7 +526,7 @@ class AsyncSubscription(_BaseSubscription[_R]):
     @overload
     def aiter_json(self, loads: Callable[[bytes], _T]) -> AsyncItems[_T]: ...
     def aiter_json(self, loads: Callable[[bytes], Any] | None = None) -> AsyncItems[Any]:
-        """Return an asynchronous iterator of each event's data, as `Subscription.iter_json`.
+        """Return an asynchronous iterator over each event's data, as `Subscription.iter_json`.
 
         Its ``aclose()`` closes the subscription. A cancellation costs no event.
         """
@@ -541,7 +542,7 @@ class AsyncSubscription(_BaseSubscription[_R]):
     async def aclose(self) -> None:
         """Stop for good: the connection is closed, a wait is over, iterating ends.
 
-        May be called at any time, again, and from another task of the same event loop.
+        May be called again, at any time, and from another task of the same event loop.
         """
         self._begin_closing()
         if self._is_in_use:  # the reader does the rest
@@ -552,11 +553,11 @@ class AsyncSubscription(_BaseSubscription[_R]):
 
 
 def _shown(url: str) -> str:
-    """Return a URL for the log: without what may be secret, as credentials and the query."""
+    """Return a URL for the log, without what may be secret: credentials and the query."""
     return re.sub("//[^/]*@", "//", re.split("[?#]", url)[0])
 
 
 def _named(error: BaseException) -> str:
-    """Return an error for the log. A client's message may have the whole URL, with its secrets."""
+    """Return an error for the log. A client's message may have the whole URL and its secrets."""
     text = _URL.sub(r"\1\2", str(error))
     return f"{type(error).__name__}: {text}"

@@ -1,7 +1,7 @@
 """A subscription's events through a parser: what its ``iter_json`` and ``iter_parsed`` return.
 
-All state is the subscription's. An event stays with it until it was parsed, and is parsed when its
-turn comes: so another loop, or the subscription itself, goes on where this one stopped.
+All state is the subscription's. An event stays with it until it has been parsed, and is parsed when
+its turn comes: so another loop, or the subscription itself, goes on where this one stopped.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Turns(Generic[_T]):
     """Makes items of a subscription's events, one at a time.
 
     Args:
-        events: The subscription's, not yet handed out. They may be gone at any time: another
-            thread, or a parser, closes the subscription.
+        events: The subscription's, not yet handed out. They may vanish at any time: another thread,
+            or a parser, may close the subscription.
         parse: Called with an event, and with its data in UTF-8.
     """
 
@@ -67,7 +67,7 @@ class Turns(Generic[_T]):
     def take(self) -> _T:
         """Take the first event, and return what it makes.
 
-        It is taken away after it was parsed. So whatever interrupts a parser, as
+        It is only removed after it was parsed, so whatever interrupts a parser, such as
         `KeyboardInterrupt`, costs no event.
 
         Raises:
@@ -91,7 +91,7 @@ class Turns(Generic[_T]):
         return item
 
     def _drop(self, event: ServerSentEvent) -> None:
-        """Take this event away, if it is still there, and no other one."""
+        """Remove this event, and no other, if it is still there."""
         try:
             if self.events[0] is event:
                 self.events.popleft()

@@ -42,8 +42,8 @@ class Waiter(ABC):
     async def open(self, function: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """Await a coroutine function that opens a connection, or raise `Interrupted`.
 
-        Called again after a cancellation, go on with the coroutine that was begun, if the event
-        loop allows that.
+        Called again after a cancellation, go on with the coroutine already begun, if the event loop
+        allows it.
         """
 
     @abstractmethod
@@ -54,7 +54,7 @@ class Waiter(ABC):
         """Wait again, after `interrupt`."""
 
     async def close(self) -> None:  # noqa: B027  # not abstract: some leave nothing behind
-        """End what still runs after a cancelled wait. To wait again takes a `reset`."""
+        """End what still runs after a cancelled wait. Waiting again takes a `reset`."""
 
 
 class SyncWaiter(Waiter):
@@ -102,12 +102,12 @@ class AsyncioWaiter(Waiter):
                 raise Interrupted
             return task.result()
         finally:
-            del task  # or an error's traceback would keep it, and that again the error
+            del task  # or an error's traceback would keep it, and it the error
 
     def interrupt(self) -> None:
         if not self._is_interrupted:
             self._is_interrupted = True
-            # Once only: a second cancellation would come upon a client that cleans up after the
+            # Once only: a second cancellation would hit a client that is cleaning up after the
             # first, and make it leave a connection behind.
             if self._task is not None:
                 self._task.cancel()

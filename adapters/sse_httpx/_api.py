@@ -31,25 +31,25 @@ T = TypeVar("T")
 def connect_sse(
     client: Client[R], method: str, url: URLTypes, **options: Unpack[ConnectOptions]
 ) -> Generator[EventSource[R], None, None]:
-    """Open an event stream; close its connection when the ``with`` block is left.
+    """Open an event stream; close its connection when you leave the ``with`` block.
 
     The request is what ``client.stream`` sends, with the headers ``Accept: text/event-stream`` and
     ``Cache-Control: no-store`` added where neither ``headers`` nor the client has them.
 
     Args:
-        client: An ``httpx.Client`` or ``httpx2.Client``. What is raised is of the same library.
+        client: An ``httpx.Client`` or ``httpx2.Client``. Errors are of the same library.
         method: Usually ``"GET"`` or ``"POST"``.
         url: Absolute, or relative to the client's base URL.
-        options: Those of the request, as ``client.stream`` takes them, and ``decoder``; see
-            `ConnectOptions`.
+        options: Those of the request, as ``client.stream`` takes them, and our own, such as
+            ``decoder``; see `ConnectOptions`.
 
     Raises:
         httpx.RequestError: The request failed, for example ``ConnectError`` or ``ConnectTimeout``.
         TypeError: The client is neither of these, an argument has the wrong type, or there is no
             such option.
 
-    Any response will do here: status and content type are judged when iterating starts, so you can
-    look at ``source.response`` first.
+    Any response is accepted here: status and content type are judged when iterating starts, so you
+    can look at ``source.response`` first.
     """
     own, request = split_options("connect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
     with closing(EventSource(open_response(client, method, url, request), **own)) as source:
@@ -86,8 +86,8 @@ def iter_json(response: Response, loads: Callable[[bytes], Any] | None = None) -
             ``application/json-seq`` each text of the sequence (RFC 7464); NDJSON (other
             ``application/*`` types with ``json``, and ``text/plain``) each line that is not
             blank.
-        loads: As for `EventSource.iter_json`; called with each of these texts, as bytes. Of what it
-            raises `failed_event` tells the text, as the data of an event.
+        loads: As for `EventSource.iter_json`; called with each of these texts, as bytes. If it
+            raises, `failed_event` returns the text as the data of an event.
 
     Iterating ends at ``[DONE]``, or with the body. It raises what iterating an `EventSource` does;
     also:

@@ -1,4 +1,4 @@
-"""How to read a response of httpx's or httpx2's in chunks, and how to close it."""
+"""How to read a response of httpx or httpx2 in chunks, and how to close it."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ class _HttpxBody(Body[R]):
         return True
 
     def _set_timeout(self, timeout: float | None) -> None:
-        """Set the longest silence, in place of the one for the headers, for httpx's generators.
+        """Set the longest silence, instead of the one for the headers, for httpx's generators.
 
-        httpcore looks it up where the request has it, when it begins to read the body.
+        httpcore looks it up in the request when it begins to read the body.
         """
         extensions = _extensions_of_request(self.response)
         timeouts: dict[str, Any] = extensions.get("timeout", {})
@@ -125,7 +125,7 @@ class _HttpxBody(Body[R]):
         response._content = content  # where `read` puts it
 
     def _is_unmended_http2(self) -> bool:
-        """Whether this is a stream that is left before its end, and the client will not say so."""
+        """Whether this stream is left before its end, and the client will not tell the server."""
         extensions: dict[str, Any] = self.response.extensions
         return (
             not (self._is_over or self.response.is_closed)
@@ -205,7 +205,7 @@ class SyncBody(_HttpxBody[R]):
         connection = _connection_of(self.response)
         if connection is not None:
             try:
-                # Of the base class: the one of a TLS socket would take the TLS from under the read.
+                # The base class's: a TLS socket's own would take the TLS from under the read.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
             except OSError:  # it is closed already
                 pass
@@ -247,7 +247,7 @@ class AsyncBody(_HttpxBody[R]):
         return self.response.aiter_raw()
 
     def goes_on_after(self, error: BaseException) -> bool:
-        # Cancelled: what the connection has read it keeps.
+        # Cancelled: the connection keeps what it has read.
         return self._source is not None and not isinstance(error, Exception)
 
     async def close(self) -> None:
@@ -265,9 +265,9 @@ class AsyncBody(_HttpxBody[R]):
     async def _unwind(self, chunks: Any) -> None:
         """End the generators that a response's chunks have come from.
 
-        They are several, one within the other, and closing the outer one leaves the inner ones to
-        the garbage collector, of which trio warns. Where the connection is closed, the next read
-        fails at once, and that ends them all.
+        There are several, nested, and closing the outer one leaves the inner ones to the garbage
+        collector, which trio warns about. Once the connection is closed, the next read fails at
+        once, and that ends them all.
         """
         connection = _connection_of(self.response)
         try:
@@ -275,12 +275,12 @@ class AsyncBody(_HttpxBody[R]):
                 async for _ in chunks:  # what had been received
                     pass
             await chunks.aclose()
-        except Exception:  # that read's; or another task is reading, whose read fails then
+        except Exception:  # that read's; or another task is reading, and its read fails
             pass
 
 
 class _AlreadyRead:
-    """The chunks of a body that is there. No generator, which trio wants to see closed."""
+    """The chunks of a body that is there. Not a generator, which trio wants closed."""
 
     def __init__(self, content: bytes) -> None:
         self._chunks = iter((content,))
@@ -311,6 +311,6 @@ def _extensions_of_request(response: Response) -> dict[str, Any]:
 
 
 def _connection_of(response: Response) -> socket.socket | None:
-    """Return the socket that a response comes from, as far as it can be known."""
+    """Return the socket that a response comes from, if it can be known."""
     stream = response.extensions.get("network_stream")
     return None if stream is None else cast("socket.socket | None", stream.get_extra_info("socket"))

@@ -1,11 +1,11 @@
 """Where a response's bytes come from, below the client's generators: its connection.
 
-httpx hands a body through six generators, one within the other. They are over after a read that was
-cancelled or took too long, and take the connection with them. The connection itself can go on: what
-it has read it keeps. So bodies are read from there, with the time that each read may take, if the
-client is the one that this module knows; else from the generators (`_body`).
+httpx passes a body through six nested generators. A read that is cancelled or takes too long ends
+them, and they take the connection with them. The connection itself can go on: it keeps what it has
+read. So bodies are read from there, with a time limit for each read, if the client is one that this
+module knows; otherwise from the generators (`_body`).
 
-Like `_http2`, this knows the insides of httpx 0.28, httpx2, httpcore and httpcore2.
+Like `_http2`, this knows the internals of httpx 0.28, httpx2, httpcore and httpcore2.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Http2Source:
         return await self._connection.read(self._stream_id, seconds)
 
     async def interrupt(self) -> None:
-        """End a read of another thread or task by an error."""
+        """End another thread's or task's read with an error."""
         await self._connection.interrupt(self._stream_id)
 
 
@@ -70,7 +70,7 @@ def source_of(response: Any, is_async: bool) -> Source | None:
     """Return where a response's bytes come from; ``None`` if that is not known.
 
     Args:
-        response: Of httpx or httpx2, open, and not read so far.
+        response: From httpx or httpx2, open, and not read so far.
         is_async: Whether it is asynchronous.
     """
     if (http2 := http2_stream_of(response)) is not None and _is_plain(response.stream):
@@ -103,7 +103,7 @@ def _inner(stream: Any) -> Any:
 
 def _connection_of(stream: Any) -> Any:
     """Return the connection of httpcore's behind a response's stream; ``None``: unknown."""
-    for _ in range(10):  # there are four, and a transport may have wrapped its own around them
+    for _ in range(10):  # there are four, and a transport may have wrapped them in its own
         if stream is None:
             return None
         if (connection := getattr(stream, "_connection", None)) is not None:

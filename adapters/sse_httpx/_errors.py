@@ -21,10 +21,10 @@ class SSEError(sse_adapter.SSEError):
     Attributes:
         request: The request, as with the library's own errors.
         response: The response, closed, its body read if it came whole (within 64 KiB and a second);
-            ``None`` where no response was judged.
+            ``None`` if no response was judged.
         status_code: Its status, as ``response.status_code``.
         headers: Its header fields, as pairs.
-        content_type: Its ``Content-Type`` header as it was sent; ``""`` where there was none.
+        content_type: Its ``Content-Type`` header as it was sent; ``""`` if there was none.
         body: Its body as text, up to the first 64 KiB. `json` parses it.
     """
 

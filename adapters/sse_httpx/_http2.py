@@ -1,27 +1,27 @@
-"""HTTP/2 as httpcore and httpcore2 leave it to be mended: this module knows their insides.
+"""What httpcore and httpcore2 leave to be mended in HTTP/2: this module knows their internals.
 
 The clients' public interface cannot end one stream of an HTTP/2 connection and leave the others
 alone. Up to httpcore 1.0.9 and httpcore2 2.16.2:
 
-- Closing a response early tells the server nothing. It goes on sending, which uses up the flow
-  control window of the connection; and after 100 of these the connection refuses new streams, for
-  the server still counts the old ones (encode/httpcore#943 and #1022, pydantic/httpx2#536).
+- Closing a response early tells the server nothing. It goes on sending, which uses up the
+  connection's flow-control window; and after 100 such closings the connection refuses new
+  streams, as the server still counts the old ones (encode/httpcore#943 and #1022,
+  pydantic/httpx2#536).
 - A task that is cancelled while it writes leaves half a frame, or half a TLS record, behind.
 - A read timeout is the connection's, not the stream's: one ends all, and a stream that waits while
   another one reads has none. A stream whose data another one has read may wait for the next data.
 - A stream that nobody reads uses up the connection's window, and starves the others.
 - A GOAWAY loses what came before it in the same segment, and raises errors that are not public.
-- Threads that send at once on a sync connection may take the same stream ID, or lose frames; and
-  they read and write at once by one SSL object, which breaks it.
+- Threads that send at the same time on a sync connection may take the same stream ID, or lose
+  frames; and they read and write through one SSL object at the same time, which breaks it.
 
-The mend that upstream would need is what the classes here do: they are subclasses of the two
-connection classes, with these methods replaced, and `mend` makes a connection one of them. No class
-of the libraries is changed, and no connection that sse_httpx does not use.
+The classes here do what upstream needs: they subclass the two connection classes, with these
+methods replaced, and `mend` turns a connection into one of them. No class of the libraries is
+changed, and no connection that sse_httpx does not use.
 
-Guarded: `mend` returns ``None`` for what does not look as it should, as a later version may.
-Then leaving a stream sends its RST_STREAM by public means, and if that fails, closes the
-connection (see `leave_unmended`): the server is told in any case. The rest is then as the client
-has it.
+Guarded: `mend` returns ``None`` for what does not look as it should, as in a later version. Then
+leaving a stream sends its RST_STREAM by public means, and if that fails, closes the connection
+(see `leave_unmended`): the server is told in any case. The rest stays as the client does it.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ _CANCEL: Final = 8
 _INSTANT: Final = 0.0001
 """Seconds to wait for what is there already."""
 _CHUNK_SIZE: Final = 64 * 1024
-"""Bytes that are handed on at once, if so many have come."""
+"""Bytes to hand on at once, if that many have come."""
 _WINDOW_SIZE: Final = 2**24
-"""Bytes that may be under way on a connection; as many as httpcore lets be on a stream."""
+"""Bytes that may be in flight on a connection; as many as httpcore allows on a stream."""
 _WINDOW_STEP: Final = 2**20
 _WRITE_SECONDS: Final = 5.0
-"""How long the end of a stream may take to be sent, before the connection counts as dead."""
+"""How long sending the end of a stream may take before the connection counts as dead."""
 _OPENING_SECONDS: Final = 1.0
-"""How long a thread waits for another one to take its stream ID and send its headers."""
+"""How long a thread waits for another to take its stream ID and send its headers."""
 _NEEDED: Final = (
     "_connection_error",
     "_connection_terminated",
@@ -80,13 +80,13 @@ _NEEDED: Final = (
     "_write_lock",
     "_write_outgoing_data",
 )
-"""What a connection must have, to be mended."""
+"""What a connection must have to be mended."""
 
 
 def mend(connection: Any) -> Http2Connection | None:
-    """Return an HTTP/2 connection of httpcore's, mended; ``None`` if it is none, or unknown.
+    """Return an httpcore HTTP/2 connection, mended; ``None`` if it is not one, or unknown.
 
-    It stays the same object. It may have streams, and tasks or threads that read them.
+    It stays the same object. It may have streams, and tasks or threads that are reading them.
     """
     if isinstance(connection, Http2Connection):
         return connection
@@ -116,10 +116,10 @@ def mend(connection: Any) -> Http2Connection | None:
 async def leave_unmended(response: Any, is_async: bool) -> None:
     """Tell the server that a stream is left, on a connection that could not be mended.
 
-    The client does not know of it, and counts the stream as open.
+    The client does not know, and still counts the stream as open.
 
     Args:
-        response: Of httpx or httpx2, over HTTP/2, not at its end.
+        response: From httpx or httpx2, over HTTP/2, not at its end.
     """
     network_stream: Any = response.extensions["network_stream"]
     stream_id: Any = response.extensions["stream_id"]
@@ -141,22 +141,22 @@ class _Streams:
 
     def __init__(self, mutex: AbstractContextManager[object]) -> None:
         self.mutex: Final = mutex
-        """Held while the others are changed, and never while something is waited for."""
+        """Held while the others are changed, and never during a wait."""
         self.reading: int | None = None
         """The stream whose task or thread reads from the network, for all."""
         self.waiters: dict[int, Any] = {}
-        """Of the streams that wait meanwhile, what wakes them."""
+        """What wakes the streams that wait meanwhile."""
         self.interrupted: set[int] = set()
-        """Streams that are not to be waited for any more."""
+        """Streams whose waits are to end."""
 
 
 class Http2Connection:
-    """Mixed in before a connection class of httpcore's or httpcore2's.
+    """Mixed in before a connection class of httpcore or httpcore2.
 
     One of the tasks or threads that wait for their streams reads from the network, for all of them:
-    it hands out what it gets, and wakes whose it is. When it has its own, another one takes over.
+    it hands out what it gets, and wakes whoever it is for. When it has its own, another takes over.
 
-    Methods are coroutines, which never suspend where the connection is sync.
+    Methods are coroutines, which never suspend if the connection is sync.
     """
 
     is_async: ClassVar[bool]
@@ -164,7 +164,7 @@ class Http2Connection:
     _events_of_h2: ClassVar[Any]  # the module h2.events
     _h2_errors: ClassVar[tuple[type[Exception], ...]]
     _mending: _Streams
-    # What there is of httpcore's.
+    # What httpcore's classes have.
     READ_NUM_BYTES: int
     _h2_state: Any
     _events: dict[int, list[Any]]
@@ -188,11 +188,11 @@ class Http2Connection:
             seconds: How long to wait at most, whatever comes for other streams.
 
         Raises:
-            httpcore.ReadTimeout: Nothing came in this time.
+            httpcore.ReadTimeout: Nothing came in that time.
             httpcore.RemoteProtocolError, httpcore.ReadError: The stream was reset, or closed; the
                 connection was lost.
         """
-        # Of what was taken by the last call. Not then: cancelled, that call would have lost it.
+        # For what the last call took. Not in that call: cancelled, it would have lost the data.
         await self._flush()
         try:
             await self._until(lambda: self._events.get(stream_id), stream_id, seconds)
@@ -219,11 +219,11 @@ class Http2Connection:
         return b"".join(chunks)
 
     async def interrupt(self, stream_id: int) -> None:
-        """End the wait of another task or thread for this stream, by an error."""
+        """End another task's or thread's wait for this stream, with an error."""
         self._mending.interrupted.add(stream_id)
         await self._wake(stream_id)
 
-    # What replaces the methods of httpcore's.
+    # What replaces httpcore's methods.
 
     async def _next_event(self, request: Any, stream_id: int) -> Any:
         seconds = request.extensions.get("timeout", {}).get("read")
@@ -253,7 +253,7 @@ class Http2Connection:
         self._mending.interrupted.discard(stream_id)
 
     def _leave(self, stream_id: int) -> None:
-        """Have the server send no more for a stream, unless it is at its end."""
+        """Make the server stop sending for a stream, unless it is at its end."""
         events = self._events.get(stream_id, ())
         data_received = self._events_of_h2.DataReceived
         unread = [event for event in events if isinstance(event, data_received)]
@@ -266,7 +266,7 @@ class Http2Connection:
             pass
 
     async def _flush(self) -> None:
-        """Send what is to be sent; if that fails, the next read will say so."""
+        """Send what is pending; if that fails, the next read will say so."""
         if not self._has_output():
             return
         this: Any = self
@@ -276,7 +276,7 @@ class Http2Connection:
                 await writing
         except self._library.WriteTimeout as error:
             self._fail(error)
-        except Exception:  # there may be something to read all the same
+        except Exception:  # there may still be something to read
             pass
 
     def _has_output(self) -> bool:
@@ -332,7 +332,7 @@ class Http2Connection:
                         del streams.waiters[stream_id]
 
     def _check(self, stream_id: int) -> None:
-        """Raise why nothing will come any more for a stream, if so."""
+        """If nothing more will come for a stream, raise why."""
         if self._read_exception is not None:
             error = self._read_exception
             raise type(error)(*error.args)
@@ -370,7 +370,7 @@ class Http2Connection:
     async def _read_network(
         self, is_there: Callable[[], object], seconds: float | None
     ) -> bytes | None:
-        # A call from before may have got what others wait for.
+        # An earlier call may have got what others wait for.
         for stream_id in list(self._mending.waiters):
             if self._events.get(stream_id):
                 self._wake_waiter(stream_id)
@@ -398,8 +398,9 @@ class Http2Connection:
         if not isinstance(connection, ssl.SSLSocket):
             data: bytes = stream.read(self.READ_NUM_BYTES, seconds)
             return data
-        # Two threads may not read and write at once by one SSL object (openssl-threads(7)). So it
-        # is waited for without the lock of the writers, and read with it.
+        # Two threads may not read and write through one SSL object at the same time
+        # (openssl-threads(7)). So wait for data without the writers' lock, and read it with the
+        # lock.
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             left = None if deadline is None else deadline - time.monotonic()
@@ -413,7 +414,7 @@ class Http2Connection:
                 pass
 
     def _fail(self, error: Exception) -> None:
-        """Have all streams fail, as soon as they have had what came before."""
+        """Make all streams fail, once they have had what came before."""
         names = ("NetworkError", "ProtocolError", "TimeoutException")
         if not isinstance(error, tuple(getattr(self._library, name) for name in names)):
             cls = "RemoteProtocolError" if isinstance(error, self._h2_errors) else "ReadError"
@@ -423,7 +424,7 @@ class Http2Connection:
         self._wake_all()
 
     async def _receive(self, data: bytes) -> None:
-        """Hand out what the network has brought. Cannot be cancelled before that is done."""
+        """Hand out what the network brought. Cannot be cancelled before that is done."""
         h2_events = self._events_of_h2
         of_streams = (
             h2_events.ResponseReceived,
@@ -451,8 +452,8 @@ class Http2Connection:
                 self._wake_all()
             elif isinstance(event, h2_events.WindowUpdated):
                 self._wake_all()
-        # For the connection, what has been received counts no more; for a stream, what was read. So
-        # one that nobody reads, for now, does not keep others from receiving.
+        # Credit the connection for what has been received, but a stream for what was read. So one
+        # that nobody reads for now does not keep others from receiving.
         window = self._h2_state.inbound_flow_control_window
         if window < _WINDOW_SIZE - _WINDOW_STEP and self._connection_terminated is None:
             self._h2_state.increment_flow_control_window(_WINDOW_SIZE - window)
@@ -462,9 +463,9 @@ class Http2Connection:
         await self._flush()
 
     def _frame_by_frame(self, data: bytes) -> Iterator[Any]:
-        """Yield the events of a segment; those of earlier frames also if a later one is an error.
+        """Yield the events of a segment; those of earlier frames even if a later one is an error.
 
-        h2 takes any GOAWAY as the end of the connection, and frames behind it for an error.
+        h2 takes any GOAWAY as the end of the connection, and frames after it as an error.
         """
         position = 0
         while position < len(data) and self._connection_terminated is None:
@@ -494,8 +495,8 @@ class Http2Connection:
     async def _change_setting(self, event: Any) -> None:
         this: Any = self
         if not hasattr(this, "_max_streams_deficit"):
-            # httpcore waits for streams to end, if there are to be fewer, and here it would wait
-            # for itself. h2 will see to the limit.
+            # If there are to be fewer streams, httpcore waits for some to end, and here it would
+            # wait for itself. h2 enforces the limit.
             setting = event.changed_settings.get(3)  # SETTINGS_MAX_CONCURRENT_STREAMS
             if setting is not None and setting.new_value < this._max_streams:
                 return
@@ -527,7 +528,7 @@ class Http2Connection:
                 waiter.set()
 
     def _hand_over(self) -> None:
-        """Have another one read, if nobody does."""
+        """Let another one read, if nobody does."""
         with self._mending.mutex:
             if self._mending.reading is None:
                 for waiter in self._mending.waiters.values():
@@ -535,7 +536,7 @@ class Http2Connection:
                     return
 
     async def _wake(self, stream_id: int) -> None:
-        """Wake who waits for a stream, also one that waits for the network."""
+        """Wake whoever waits for a stream, even if it is waiting for the network."""
         if self._wake_waiter(stream_id) or self._mending.reading != stream_id:
             return
         try:
@@ -546,7 +547,7 @@ class Http2Connection:
 
 
 class _Request:
-    """In the place of a request, for its timeouts."""
+    """Stands in for a request, for its timeouts."""
 
     extensions: ClassVar = {"timeout": {"write": _WRITE_SECONDS}}
 
@@ -610,7 +611,7 @@ _LOCKED: Final = (
 
 @cache
 def _thread_safe(original: type[Any]) -> type[Any]:
-    """Return a class of h2's for several threads, as httpcore uses it, but without locks."""
+    """Return an h2 class that is safe in threads: httpcore uses it there, without locks."""
 
     def locked(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
@@ -621,7 +622,7 @@ def _thread_safe(original: type[Any]) -> type[Any]:
         return call
 
     def get_next_available_stream_id(self: Any) -> int:
-        # Held until the headers are sent, or for a second: of a failure there is no sign.
+        # Held until the headers are sent, or for a second: a failure gives no sign.
         self.sse_opening.acquire(timeout=_OPENING_SECONDS)
         stream_id: int = locked(original.get_next_available_stream_id)(self)
         return stream_id
@@ -642,7 +643,7 @@ def _thread_safe(original: type[Any]) -> type[Any]:
 
 
 def _unfinished_frame(h2_state: Any) -> bytes:
-    """Return what h2 has of a frame that is not complete."""
+    """Return what h2 has of an incomplete frame."""
     buffer = h2_state.incoming_buffer
     frame: bytes = buffer._data if hasattr(buffer, "_data") else buffer.data  # since 4.3; before
     return frame
@@ -659,14 +660,14 @@ def _is_readable(connection: ssl.SSLSocket, seconds: float | None) -> bool:
 
 
 async def finish(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine to its end, on asyncio or trio, also if the calling task is cancelled."""
+    """Run a coroutine to its end, on asyncio or trio, even if the calling task is cancelled."""
     if runs_on_trio():
         with anyio.CancelScope(shield=True):
             return await coroutine
     task = asyncio.ensure_future(coroutine)
     cancelled: asyncio.CancelledError | None = None
     try:
-        # A scope is for cancellation by anyio's scopes; a task's own comes through it.
+        # A scope shields from cancellation by anyio's scopes; a task's own gets through it.
         with anyio.CancelScope(shield=True):
             while not task.done():
                 try:

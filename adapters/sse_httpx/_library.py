@@ -1,6 +1,6 @@
 """httpx and httpx2: which of them an object belongs to, and what is taken from it.
 
-Neither is imported here: whoever made the object has done so.
+Neither is imported here: whoever made the object has.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 __all__ = ["error_class", "library_of", "translated"]
 
 _NAMES: Final = ("httpx", "httpx2")
-# Packages whose errors the libraries let through at times, or which are called below them.
+# Packages whose errors the libraries sometimes let through, or which are called below them.
 _LOWER: Final = frozenset(("h11", "h2", "hpack", "httpcore", "httpcore2", "hyperframe"))
 
 
 def library_of(thing: object, kind: str) -> Any:
-    """Return the library whose class of this name an object is an instance of, as a module.
+    """Return the library, as a module, whose class of this name an object is an instance of.
 
     Raises:
-        TypeError: It is of none.
+        TypeError: It belongs to neither.
     """
     for name in _NAMES:
         library = sys.modules.get(name)
@@ -45,7 +45,7 @@ def error_class(library: Any) -> type[SSEError]:
 
 
 def translated(library: Any, error: BaseException, request: Any) -> BaseException:
-    """Return an error of what is below a library, in terms of the library; others as they are.
+    """Return an error from below a library in the library's terms; others unchanged.
 
     Args:
         library: httpx or httpx2.
@@ -55,7 +55,7 @@ def translated(library: Any, error: BaseException, request: Any) -> BaseExceptio
     cls = type(error)
     package = cls.__module__.partition(".")[0]
     if package in _LOWER:
-        # The names are the same in httpcore and httpx, but for what is not to come out of it.
+        # The names are the same in httpcore and httpx, except for what should not get out.
         name = cls.__name__ if package.startswith("httpcore") else "RemoteProtocolError"
         kind = getattr(library, name, library.RemoteProtocolError)
     elif isinstance(error, OSError) and not isinstance(error, TimeoutError):  # also ssl.SSLError

@@ -1,7 +1,7 @@
 """Sending a request so that neither a slow answer nor a cancellation harms the client's pool.
 
-Like `_http2` and `_direct`, this knows the insides of httpcore and httpcore2; where they are not as
-expected, requests are sent as the client sends them.
+Like `_http2` and `_direct`, this knows the internals of httpcore and httpcore2; where they are not
+as expected, requests are sent as the client sends them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["asend", "send"]
 _R = TypeVar("_R")
 
 _CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete")
-# When a connection has been chosen, and nothing was sent on it: before the first request on one
-# over HTTP/2, and before any other.
+# When a connection has been chosen, and nothing has been sent on it: before the first request on an
+# HTTP/2 connection, and before any other.
 _BEFORE_SENDING = frozenset(
     (
         "http11.send_request_headers.started",
@@ -35,7 +35,7 @@ _BEFORE_SENDING = frozenset(
 
 
 def send(client: Any, request: Any, options: dict[str, Any]) -> Any:
-    """Return what ``client.send`` returns, by a connection that is mended."""
+    """Return what ``client.send`` returns, over a mended connection."""
     given = request.extensions.get("trace")
 
     def trace(name: str, info: dict[str, Any]) -> Any:
@@ -49,12 +49,12 @@ def send(client: Any, request: Any, options: dict[str, Any]) -> Any:
 
 
 async def asend(client: Any, request: Any, options: dict[str, Any]) -> Any:
-    """Return what an asynchronous ``client.send`` returns; cancelled, leave nothing behind.
+    """Return what an asynchronous ``client.send`` returns; if cancelled, leave nothing behind.
 
-    httpcore's pool loses places to tasks that are cancelled while they clean up after they were
-    cancelled, or before they have begun to connect; and one that is cancelled in a TLS handshake
-    leaves its socket to the garbage collector. So on asyncio the request is sent by a task of its
-    own, which is cancelled once; and what is then nobody's is closed.
+    httpcore's pool loses places to tasks that are cancelled again while they clean up, or before
+    they have begun to connect; and one cancelled in a TLS handshake leaves its socket to the
+    garbage collector. So on asyncio the request is sent by a task of its own, which is cancelled
+    only once; and whatever then belongs to nobody is closed.
     """
     given = request.extensions.get("trace")
     handshake: list[Any] = []  # the stream that a handshake goes over
@@ -98,7 +98,7 @@ async def _in_a_task(sending: Coroutine[Any, Any, Any]) -> Any:
         await finish(_cancel(task))
         raise
     finally:
-        del task  # or an error's traceback would keep it, and that again the error
+        del task  # or an error's traceback would keep it, and it the error
 
 
 async def _cancel(task: asyncio.Future[Any]) -> None:
@@ -118,7 +118,7 @@ def _pools_of(client: Any) -> list[Any]:
 def _mend_all(client: Any) -> None:
     for pool in _pools_of(client):
         for connection in list(pool._connections):
-            # Within those of proxies there is one more.
+            # Those of proxies have one more inside.
             while (inner := getattr(connection, "_connection", None)) is not None:
                 connection = inner
             if not isinstance(connection, _Http1Connection) and mend(connection) is None:
@@ -128,8 +128,8 @@ def _mend_all(client: Any) -> None:
 async def _tidy(client: Any, handshake: list[Any]) -> None:
     """Take from the pools what belongs to no request, is not idle, and so would stay for ever.
 
-    And put back what others use: a connection over HTTP/2 that a task was to make for several, and
-    did not since it was cancelled, is thrown away, though another task will make it.
+    And put back what others use: if a task that was to make an HTTP/2 connection for several is
+    cancelled, the pool drops that connection, though another task will make it.
     """
     for pool in _pools_of(client):
         try:
@@ -145,7 +145,7 @@ async def _tidy(client: Any, handshake: list[Any]) -> None:
                 if id(connection) not in in_use
                 and not (connection.is_idle() or connection.is_closed())
             ]
-            # All of them before one is closed: meanwhile other tasks use the pool.
+            # All of them before any is closed: meanwhile other tasks use the pool.
             for connection in lost:
                 pool._connections.remove(connection)
             for connection in lost:
@@ -162,7 +162,7 @@ async def _tidy(client: Any, handshake: list[Any]) -> None:
 
 
 class _Http1Connection:
-    """Mixed in before httpcore's class: interim answers (1xx) do not put its read timeout off."""
+    """Mixed in before httpcore's class: interim responses (1xx) do not put off its read timeout."""
 
     _library: Any
     _deadline: float | None = None  # for the head of a response

@@ -1,6 +1,6 @@
 """The options of a call, and the clients, of httpx and httpx2.
 
-All by their shape, so that type checkers, too, need only one of the two libraries.
+All are typed by their shape, so type checkers, too, need only one of the two libraries.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Client(Protocol[_R_co]):
 
 
 class AsyncClient(Protocol[_R_co]):
-    """The same of an asynchronous client."""
+    """The same for an asynchronous client."""
 
     def build_request(self, method: str, url: Any) -> Any: ...
     def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Awaitable[_R_co]: ...
@@ -127,10 +127,10 @@ class RequestOptions(TypedDict, total=False):
     """The query of the URL, added to the client's."""
 
     headers: _Headers
-    """Header fields, each in the place of the client's and of those that are added here."""
+    """Header fields; each replaces the client's, and any that is added here."""
 
     cookies: Mapping[str, str] | CookieJar | list[tuple[str, str]] | None
-    """Cookies of this request alone, beside the client's."""
+    """Cookies for this request alone, in addition to the client's."""
 
     content: str | bytes | Iterable[bytes] | AsyncIterable[bytes] | None
     """The body, as it is. `subscribe` reads iterables whole, to send them again."""

@@ -1,4 +1,4 @@
-"""From a client and a call's arguments to an open response, whose body is still to come."""
+"""From a client and a call's arguments to an open response, whose body is yet to come."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["aopen_response", "build_request", "open_response", "refused_certificate"]
 
 _IN_PROCESS_SECONDS: Final = 30.0
-"""The longest wait for an application that is called in process, if the client sets no limit."""
+"""The longest wait for an application called in-process, if the client sets no limit."""
 _NOT_ASCII: Final = "a header, or a cookie that a server has set, is not ASCII"
 _OF_SENDING: Final = ("auth", "follow_redirects")
 
@@ -57,7 +57,7 @@ async def aopen_response(
 
 
 def _runs_in_process(library: Any, client: Any, request: Any) -> bool:
-    """Whether a client calls an application in place of sending a request."""
+    """Whether a client calls an application instead of sending a request."""
     transport_for = getattr(client, "_transport_for_url", None)
     return transport_for is not None and isinstance(
         transport_for(request.url), library.ASGITransport
@@ -81,7 +81,7 @@ def build_request(
 
 @contextmanager
 def _in_terms_of(library: Any, request: Any) -> Generator[None, None, None]:
-    """Raise the library's errors for what a redirect makes it raise otherwise."""
+    """Raise the library's errors instead of others that a redirect makes it raise."""
     try:
         yield
     except library.InvalidURL as error:
@@ -108,15 +108,15 @@ def _in_terms_of(library: Any, request: Any) -> Generator[None, None, None]:
 
 
 def _no_such_host(library: Any, request: Any, error: Exception) -> Exception:
-    """Return the error for a name or port that the socket does not take, as of one unknown."""
+    """Return the error for a name or port that the socket refuses: that of an unknown host."""
     failed: Exception = library.ConnectError(f"no such host: {error}", request=request)
     return failed
 
 
 def refused_certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """Return why a server's certificate was refused, if that is what an error comes of."""
+    """Return why a server's certificate was refused, if that is what caused an error."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return error
-        error = error.__cause__ or error.__context__  # httpcore has it as the one or the other
+        error = error.__cause__ or error.__context__  # httpcore sets one or the other
     return None

@@ -1,4 +1,4 @@
-"""`subscribe` and `asubscribe`: a stream that is opened again when it is lost."""
+"""`subscribe` and `asubscribe`: a stream that is reopened when it is lost."""
 
 from __future__ import annotations
 
@@ -48,29 +48,29 @@ def subscribe(
 ) -> Generator[Subscription[R], None, None]:
     """Iterate over the events of a stream; connect again whenever it is lost.
 
-    The same request is sent each time, its authentication made anew, with the last event ID in the
+    The same request is sent each time, with fresh authentication, and the last event ID in the
     header ``Last-Event-ID``. Nothing is sent before iterating starts.
 
     Args:
         client, method, url: As `connect_sse` takes them.
         options: Those of the request, as ``client.stream`` takes them, and those
-            that `SubscribeOptions` lists, as ``reconnect``, ``until`` and ``idle_timeout``.
+            that `SubscribeOptions` lists, such as ``reconnect``, ``until`` and ``idle_timeout``.
 
-    Iterating ends with ``close``, with status 204, and, by ``reconnect``, with the end of the
-    stream. It raises:
+    Iterating ends with ``close``, with status 204, and, if ``reconnect`` says so, with the end of
+    the stream. It raises:
         SSEError: The response is not an event stream, and trying again would not help: its status
-            is none of 200, 204, 408, 425, 429 and 5xx, or its content type another one. Or
-            ``reconnect`` allows no further attempt; its ``__cause__`` is how the last one failed.
+            is none of 200, 204, 408, 425, 429 and 5xx, or its content type is wrong. Or
+            ``reconnect`` allows no further attempt; its ``__cause__`` says how the last one failed.
             Or an event is larger than the decoder allows.
         httpx.RequestError: The request cannot be sent: ``UnsupportedProtocol``,
-            ``LocalProtocolError``, ``TooManyRedirects``. With ``reconnect=None`` any.
+            ``LocalProtocolError``, ``TooManyRedirects``. With ``reconnect=None``, any.
         RuntimeError, TypeError: As `connect_sse`; or another thread is iterating.
 
-    If another thread closes it, a wait or a read ends at once. A request that is being sent goes
-    on until it is answered or times out.
+    If another thread closes it, a wait or a read ends at once. A request being sent goes on until
+    it is answered or times out.
 
     Raises:
-        TypeError: ``client`` is no client of httpx's or httpx2's, or not a sync one; or there is no
+        TypeError: ``client`` is not a client of httpx or httpx2, or not a sync one; or there is no
             such option.
         ValueError: ``last_event_id`` or ``idle_timeout`` is out of its range.
     """
@@ -86,9 +86,9 @@ async def asubscribe(
 ) -> AsyncGenerator[AsyncSubscription[R], None]:
     """Iterate over the events of a stream on asyncio or trio; connect again whenever it is lost.
 
-    Arguments and errors are those of `subscribe`, with an ``AsyncClient``. If another task
-    closes it, it ends at once whatever it waits for. A cancelled read, or opening, goes on with the
-    next one.
+    Arguments and errors are those of `subscribe`, with an ``AsyncClient``. If another task closes
+    it, it ends at once, whatever it is waiting for. After a cancellation, a read or an opening goes
+    on with the next call.
     """
     own, request = split_options(
         "asubscribe", options, sse_adapter.SubscribeOptions, RequestOptions
@@ -103,7 +103,7 @@ async def asubscribe(
 
 
 class _Nothing(TypedDict):
-    """No options but those of the request."""
+    """No options but the request's."""
 
 
 class _Connector(Connector[R]):
@@ -157,7 +157,7 @@ class _Connector(Connector[R]):
             cast("URLTypes", request.url),
             options,
         )
-        self._take_last_event_id()  # the protocol knows it better
+        self._take_last_event_id()  # the protocol knows better
 
     def is_futile(self, error: Exception) -> bool:
         return super().is_futile(error) or refused_certificate(error) is not None
@@ -189,7 +189,7 @@ class _Connector(Connector[R]):
         own: Any = options.get("headers")
         wanted = [(name.decode(), value.decode()) for name, value in headers]
         client: Any = self._client
-        # As bytes: the library may have made up its mind that they are ASCII.
+        # As bytes: the library may have decided that they are ASCII.
         missing = [
             (name.encode(), value.encode())
             for name, value in missing_headers(own, client.headers, wanted)
@@ -198,13 +198,13 @@ class _Connector(Connector[R]):
         return options
 
     def _first_request(self, client: Any, stream_class: str) -> Any:
-        """Return the request whose body all others have, if it cannot be made a second time."""
+        """Return the request whose body all others repeat, if it cannot be made a second time."""
         content = self._options.get("content")
         if not self._options.get("files") and isinstance(content, (str, bytes, type(None))):
             return None
         request, _ = build_request(self._library, client, self._method, self._url, self._options)
         is_of_kind = isinstance(request.stream, getattr(self._library, stream_class))
-        return request if is_of_kind else None  # of the other kind it is refused when it is sent
+        return request if is_of_kind else None  # of the other kind, it is refused when sent
 
     def _keep_body(self, request: Any, content: bytes) -> None:
         """Send the body of the first request with all others."""

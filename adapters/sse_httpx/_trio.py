@@ -25,7 +25,7 @@ def runs_on_trio() -> bool:
 
 
 class TrioWaiter(Waiter):
-    """Waits on trio, for a task of the system's, which goes on when the caller is cancelled."""
+    """Waits on trio, for a system task, which goes on when the caller is cancelled."""
 
     def __init__(self) -> None:
         self._task: _Task | None = None
@@ -49,7 +49,7 @@ class TrioWaiter(Waiter):
                 raise task.error
             return task.result
         finally:
-            del task  # or an error's traceback would keep it, and that again the error
+            del task  # or an error's traceback would keep it, and it the error
 
     def interrupt(self) -> None:
         self._is_interrupted = True

@@ -32,7 +32,7 @@ T = TypeVar("T")
 def connect_sse(
     client: httpxr.Client, method: str, url: URLTypes, **options: Unpack[ConnectOptions]
 ) -> Generator[EventSource, None, None]:
-    """Open an event stream; close its connection when the ``with`` block is left.
+    """Open an event stream; close its connection when you leave the ``with`` block.
 
     The request is what ``client.request`` would send: with the client's base URL, parameters,
     headers, cookies, authentication, event hooks, mounts and transport. The headers ``Accept:
@@ -40,22 +40,22 @@ def connect_sse(
     client has them.
 
     Args:
-        client: A plain `httpxr.Client` streams live here, though it does not by itself.
-        method: Mostly ``"GET"`` or ``"POST"``.
+        client: A plain `httpxr.Client`, which does not stream live by itself; here it does.
+        method: Usually ``"GET"`` or ``"POST"``.
         url: Absolute, or relative to the client's base URL.
-        options: Those of the request, as ``client.request`` takes them, ``transport`` and
-            ``decoder``; see `ConnectOptions`.
+        options: Those of the request, as ``client.request`` takes them, ``transport``, and our own,
+            such as ``decoder``; see `ConnectOptions`.
 
     Raises:
         httpxr.ConnectTimeout, httpxr.ReadTimeout: No response within the timeout.
-        httpxr.RequestError: The request failed otherwise, for example `httpxr.ConnectError`, or
-            `httpxr.TooManyRedirects`.
+        httpxr.RequestError: The request failed otherwise, for example with `httpxr.ConnectError` or
+        `httpxr.TooManyRedirects`.
         RuntimeError: The client is closed; or has a proxy, and there is no ``transport``; or the
             process was forked from one that had used httpxr's async transport.
         TypeError: An argument is of the wrong type, or there is no such option.
 
-    What the response is does not matter here: status and content type are judged when iterating
-    starts, so that ``source.response`` may be looked at first.
+    Any response is accepted here: status and content type are judged when iterating starts, so you
+    can look at ``source.response`` first.
     """
     own, request = split_options("connect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
     with closing(EventSource(open_live(client, method, url, request), **own)) as source:
@@ -68,8 +68,9 @@ async def aconnect_sse(
 ) -> AsyncGenerator[EventSource, None]:
     """Open an event stream on asyncio; close its connection at the end of the ``async with`` block.
 
-    Arguments and errors are those of `connect_sse`, with an `httpxr.AsyncClient`. A number that was
-    given as the client's own timeout does not hold: httpxr's async client forgets it. Also raises:
+    Arguments and errors are those of `connect_sse`, with an `httpxr.AsyncClient`. If the client's
+    own timeout was given as a plain number, it has no effect: httpxr's async client forgets it.
+    Also raises:
         RuntimeError: No asyncio event loop is running, for example on trio.
     """
     own, request = split_options(
@@ -95,12 +96,12 @@ def iter_json(response: httpxr.Response, loads: Callable[[bytes], Any] | None = 
             ``application/json-seq`` each text of the sequence (RFC 7464); NDJSON (other
             ``application/*`` types with ``json``, and ``text/plain``) each line that is not
             blank.
-        loads: As for `EventSource.iter_json`; called with each of these texts, as bytes. Of what it
-            raises `failed_event` tells the text, as the data of an event.
+        loads: As for `EventSource.iter_json`; called with each of these texts, as bytes. If it
+            raises, `failed_event` returns the text as the data of an event.
 
     Iterating ends at ``[DONE]``, or with the body. It raises what iterating an `EventSource` does;
     also:
-        json.JSONDecodeError: Something is not JSON; the message shows its start. May go on.
+        json.JSONDecodeError: Something is not JSON; the message shows its start. You may go on.
         SSEError: The status is not a success, or the content type none of these.
     """
     body = SyncBody(response)

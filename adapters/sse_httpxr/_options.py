@@ -47,10 +47,10 @@ class RequestOptions(TypedDict, total=False):
     """The query of the URL, added to the client's."""
 
     headers: httpxr.Headers | Mapping[str, str] | Sequence[tuple[str, str]] | None
-    """Header fields, each in the place of the client's and of those that are added here."""
+    """Header fields; each replaces the client's, and any that is added here."""
 
     cookies: Mapping[str, str] | None
-    """Cookies of this request alone, beside the client's."""
+    """Cookies for this request alone, in addition to the client's."""
 
     content: bytes | str | Iterable[bytes] | None
     """The body, as it is. Iterables are read whole, so that a redirect can send them again."""
@@ -80,9 +80,9 @@ class RequestOptions(TypedDict, total=False):
     """For the client's transport."""
 
     transport: httpxr.AsyncBaseTransport | httpxr.AsyncClient | None
-    """An ``httpxr.AsyncHTTPTransport``, or an `httpxr.AsyncClient` whose transport to use, in the
-    place of the client's. With a sync client you need it to reach a proxy, or a server with a
-    private CA: its own ``proxy`` and ``verify`` cannot be seen from outside."""
+    """An ``httpxr.AsyncHTTPTransport``, or an `httpxr.AsyncClient` whose transport to use, instead
+    of the client's. With a sync client you need it to reach a proxy, or a server with a private CA:
+    its own ``proxy`` and ``verify`` cannot be seen from outside."""
 
 
 class ConnectOptions(sse_adapter.ConnectOptions, RequestOptions, total=False):

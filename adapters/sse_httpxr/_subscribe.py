@@ -1,4 +1,4 @@
-"""`subscribe` and `asubscribe`: a stream that is opened again when it is lost."""
+"""`subscribe` and `asubscribe`: a stream that is reopened when it is lost."""
 
 from __future__ import annotations
 
@@ -48,26 +48,26 @@ def subscribe(
 ) -> Generator[Subscription[httpxr.Response], None, None]:
     """Iterate over the events of a stream; connect again whenever it is lost.
 
-    The same request is sent each time, its authentication made anew, with the last event ID in the
+    The same request is sent each time, with fresh authentication, and the last event ID in the
     header ``Last-Event-ID``. Nothing is sent before iterating starts.
 
     Args:
         client, method, url: As `connect_sse` takes them.
         options: Those of the request, as `connect_sse` takes them, and those
-            that `SubscribeOptions` lists, as ``reconnect``, ``until`` and ``idle_timeout``.
+            that `SubscribeOptions` lists, such as ``reconnect``, ``until`` and ``idle_timeout``.
 
-    Iterating ends with ``close``, with status 204, and, by ``reconnect``, with the end of the
-    stream. It raises:
-        SSEError: The answer is no event stream, and trying again would not help: a status other
-            than 200, 204, 408, 425, 429 and 5xx, or another content type. Or ``reconnect`` allows
-            no further attempt; how the last one failed is its ``__cause__``. Or an event is larger
-            than the decoder allows.
+    Iterating ends with ``close``, with status 204, and, if ``reconnect`` says so, with the end of
+    the stream. It raises:
+        SSEError: The response is not an event stream, and trying again would not help: its status
+            is none of 200, 204, 408, 425, 429 and 5xx, or its content type is wrong. Or
+            ``reconnect`` allows no further attempt; its ``__cause__`` says how the last one failed.
+            Or an event is larger than the decoder allows.
         httpxr.RequestError: The request cannot be sent: `httpxr.UnsupportedProtocol`,
-            `httpxr.LocalProtocolError`, `httpxr.TooManyRedirects`. With ``reconnect=None`` any.
+            `httpxr.LocalProtocolError`, `httpxr.TooManyRedirects`. With ``reconnect=None``, any.
         RuntimeError, TypeError: As `connect_sse`; or another thread is iterating.
 
     Raises:
-        TypeError: ``client`` is no `httpxr.Client`, or there is no such option.
+        TypeError: ``client`` is not an `httpxr.Client`, or there is no such option.
         ValueError: ``last_event_id`` or ``idle_timeout`` is out of its range.
     """
     check_client(client, httpxr.Client, "subscribe", "asubscribe")
@@ -85,8 +85,8 @@ async def asubscribe(
 
     Arguments and errors are those of `subscribe`, with an `httpxr.AsyncClient`.
 
-    A timeout around ``anext``, or another cancellation, loses nothing: the wait, the opening or the
-    silence that it came upon goes on with the next call.
+    A timeout around ``anext``, or any other cancellation, loses nothing: the interrupted wait,
+    opening or silence goes on with the next call.
     """
     check_client(client, httpxr.AsyncClient, "asubscribe", "subscribe")
     own, request = split_options(
@@ -99,7 +99,7 @@ async def asubscribe(
 
 
 class _Nothing(TypedDict):
-    """No options but those of the request."""
+    """No options but the request's."""
 
 
 class _BaseConnector(Connector[httpxr.Response]):
@@ -163,11 +163,11 @@ class _BaseConnector(Connector[httpxr.Response]):
         )
         if (content := options.get("content")) is not None:
             options["content"] = whole_content(content)
-        self._take_last_event_id()  # the protocol knows it better
+        self._take_last_event_id()  # the protocol knows better
 
     def answer_of(self, error: Exception) -> SyncBody | AsyncBody | None:
         if isinstance(error, httpxr.HTTPStatusError):
-            # One that was made by hand has no such attribute.
+            # One made by hand has no such attribute.
             response: httpxr.Response | None = getattr(error, "response", None)
             if response is not None and not response.is_success:
                 return self._body_class(response)
@@ -201,7 +201,8 @@ class _BaseConnector(Connector[httpxr.Response]):
         return options
 
     def _keep_body(self, request: httpxr.Request) -> None:
-        """Send the body of the first request with all others: files are read, and gone, by then."""
+        """Send the first request's body with all others: by then, files have been read to the
+        end."""
         headers = self._headers()
         headers["content-type"] = request.headers["content-type"]
         self._options["headers"] = headers
