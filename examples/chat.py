@@ -2,7 +2,7 @@
 
     API_KEY=... python examples/chat.py --url https://example.com/v1 --model small
 
-Each answer is printed token by token. Ctrl-C ends the answer, and at the prompt the program.
+Each answer is printed token by token. Ctrl-C ends the answer; at the prompt, it ends the program.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Follow a feed, and go on after the last event when the program is started again.
+"""Follow a feed; when restarted, go on after the last event.
 
     python examples/follow_feed.py https://example.com/feed --state feed.json
 
-The ID of an event is on disk before the next one is taken up: a program that is killed sees at most
-one event twice, and none is lost that the server still has.
+The ID of an event is on disk before the next one is handled: a program that is killed sees at most
+one event twice, and misses none that the server still has.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python examples/tail_metrics.py https://a.example.com/metrics https://b.example.com/metrics
 
 Each server sends events like ``data: {"name": "cpu", "value": 0.93}``. A line shows what changed,
-with the least, the mean and the greatest of the last values. A server that goes away is waited for.
+with the minimum, mean and maximum of the last values. If a server goes away, it waits for it.
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ For parsers: `vectors` and `reference` say what a stream means, `strategies` mak
 hypothesis, `assert_decodes_like_the_standard` does it all in one call, and the command
 ``sse-conformance`` asks a parser in any language.
 
-For programs: `EventServer` is a real server that does what its script says; `cassette` has what was
-recorded, for it and for the transports in `sse_testing.httpx` and `sse_testing.httpx2`;
+For programs: `EventServer` is a real server that follows a script; `cassette` is for recordings,
+which it replays, as do the transports in `sse_testing.httpx` and `sse_testing.httpx2`;
 `virtual_time` lets an hour of reconnecting pass in no time.
 
-Nothing is imported before it is used: the pytest plugin of this package is loaded wherever the
-package is installed.
+Nothing is imported until it is used: this package's pytest plugin is loaded wherever the package is
+installed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A parser in Python beside the standard: one call in a test."""
+"""A parser in Python against the standard: one call in a test."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ._vectors import VECTORS_VERSION, Rule, Vector, rules, vectors
 
 __all__ = ["WrongDecoding", "assert_decodes_like_the_standard"]
 
-# Bytes. A shorter stream of a vector is shown as it is, so that it can be found again.
+# Bytes. A vector's stream that is shorter is shown as it is, so that it can be found again.
 _READABLE: Final = 60
 
 
 class WrongDecoding(AssertionError):
-    """A parser makes something else of a stream than the standard. The text shows it."""
+    """A parser reads a stream differently from the standard. The text shows how."""
 
     def __init__(
         self,
@@ -32,11 +32,11 @@ class WrongDecoding(AssertionError):
     ) -> None:
         super().__init__(text)
         self.chunks: Final = list(chunks)
-        """What the parser was given, as small as it could be made."""
+        """What the parser was given, shrunk as far as possible."""
         self.expected: Final = expected
         """What the standard says."""
         self.found: Final = found
-        """What the parser told, as plain data, or what it raised."""
+        """What the parser said, as plain data, or what it raised."""
         self.rule: Final = rule
         """The rule that decides, if it is known."""
 
@@ -44,7 +44,7 @@ class WrongDecoding(AssertionError):
 def assert_decodes_like_the_standard(
     decode: Callable[[list[bytes]], Iterable[Any]], *, examples: int = 1000, seed: int = 0
 ) -> None:
-    """Give a parser the vectors, in several chunkings, and random streams.
+    """Test a parser with the vectors, in several chunkings, and with random streams.
 
     ```python
     def test_parser():
@@ -54,15 +54,15 @@ def assert_decodes_like_the_standard(
     Args:
         decode: Takes the chunks of one stream, and returns its events or yields them. An event is
             an object or a mapping with ``data``, and ``event`` (or ``type``), ``id`` (or
-            ``last_event_id``, ``lastEventId``) and ``retry`` where it has them; a tuple of these in
+            ``last_event_id``, ``lastEventId``) and ``retry`` if it has them; a tuple of these in
             the order event, data, id, retry; or a string, the data. What events do not have is not
-            compared. No type passes for ``message``, no ID for the empty string.
-        examples: How many random streams there are.
+            compared. No type counts as ``message``, no ID as the empty string.
+        examples: How many random streams to try.
         seed: The same number gives the same streams.
     Raises:
-        WrongDecoding: The parser makes something else of a stream than the standard, or raises. The
-            smallest such stream that was found is shown with both answers and the rule.
-        TypeError: What the parser returned are no events.
+        WrongDecoding: The parser reads a stream differently from the standard, or raises. The
+            smallest such stream found is shown, with both answers and the rule.
+        TypeError: The parser returned something other than events.
     """
     if wrong := _wrong_vectors(decode):
         vector, chunks = min(wrong, key=lambda each: (len(each[0].stream), len(each[1])))

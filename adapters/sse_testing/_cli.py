@@ -90,12 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    # What a parser made of bytes may be more than the terminal's encoding has.
+    # A parser's answer may have characters that the terminal's encoding lacks.
     encoding = sys.stdout.encoding or "ascii"
     shown = text(report, every=options.all).encode(encoding, "backslashreplace").decode(encoding)
     try:
         print(shown, flush=True)
-    except BrokenPipeError:  # `head` has seen enough; nothing is left to be flushed at the exit
+    except BrokenPipeError:  # `head` has seen enough; leave nothing to flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0 if report.is_ok else 1
 

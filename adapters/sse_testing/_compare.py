@@ -1,8 +1,8 @@
-"""What a parser tells of a stream, beside what the standard says.
+"""What a parser says about a stream, compared with what the standard says.
 
 An answer is a plain dict, so that it can come from any language: ``events``, a list of dicts with
 ``event``, ``data``, ``id`` and ``retry``; ``last_event_id`` and ``retry``, in force after the end
-of the stream. What it does not tell is not compared.
+of the stream. What it does not say is not compared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Answer: TypeAlias = "dict[str, Any]"
 
 FIELDS: Final = ("event", "data", "id", "retry")
 
-# Under which names parsers keep them.
+# The names that parsers use.
 _FIELDS_BY_NAME: Final = {
     "type": "event",
     "event": "event",
@@ -31,27 +31,27 @@ _FIELDS_BY_NAME: Final = {
     "retry": "retry",
 }
 
-# What numbers of JavaScript tell apart.
+# The integers that JavaScript's numbers can tell apart.
 _EXACT: Final = 2**53 - 1
-# Python reads no longer integers, unless it is told to.
+# Python reads no longer integers unless told to.
 _DIGITS: Final = 640
 
 
 def answer_of(events: Iterable[object]) -> Answer:
-    """Bring a parser's events into the shape of an answer.
+    """Turn a parser's events into an answer.
 
     Raises:
-        TypeError: Something is no event.
+        TypeError: Something is not an event.
     """
     return {"events": [event_of(event) for event in events]}
 
 
 def event_of(event: object) -> dict[str, object]:
-    """Return what an event tells.
+    """Return what an event says.
 
     It may be an object or a mapping, with ``event`` or ``type``, ``data``, ``id``,
     ``last_event_id`` or ``lastEventId``, and ``retry``; a tuple of as many of them as there are, in
-    this order; or a text, the data alone.
+    this order; or a string, the data alone.
 
     Raises:
         TypeError: It is none of these.
@@ -61,7 +61,7 @@ def event_of(event: object) -> dict[str, object]:
     told: dict[str, object] = {}
     if isinstance(event, Mapping):
         mapping = cast("Mapping[str, object]", event)
-        # A parser may keep what it found, and have found no data.
+        # A parser may keep just what it found, and have found no data.
         told = {"data": None}
         for name in mapping:
             if name in _FIELDS_BY_NAME:
@@ -82,7 +82,7 @@ def event_of(event: object) -> dict[str, object]:
 def difference(expected: Outcome, answer: Answer) -> str:
     """Return the first difference in words; empty if there is none.
 
-    No event type, or the empty string, passes for ``message``, and no ID for the empty string: some
+    A missing or empty event type counts as ``message``, and a missing ID as the empty string: some
     parsers leave these defaults to their users. Integers of more than 53 bits may be inexact.
     """
     events: list[dict[str, object]] = answer["events"]
@@ -106,7 +106,7 @@ def difference(expected: Outcome, answer: Answer) -> str:
 def _equal(field: str, wanted: object, found: object) -> bool:
     if field == "retry":
         if isinstance(found, str) and found.isascii() and found.isdigit():
-            # Some leave the number to their users. What is longer is huge, whatever it is.
+            # Some leave parsing it to their users. A longer one is huge, whatever it is.
             found = int(found) if len(found) < _DIGITS else math.inf
         if isinstance(wanted, int) and wanted > _EXACT:
             return isinstance(found, (int, float)) and found > _EXACT
@@ -125,7 +125,7 @@ def _shown(value: object, limit: int = 200) -> str:
 
 
 def shown_bytes(chunks: Sequence[bytes], limit: int = 300) -> str:
-    """Return chunks as Python writes bytes, cut where they are too long to read."""
+    """Return chunks as Python writes bytes, cut if they are too long to read."""
     shown: list[str] = []
     for chunk in chunks:
         text = repr(chunk)
@@ -154,7 +154,7 @@ def shown_events(answer: Answer | Outcome) -> str:
 
 
 def _shown_event(told: Mapping[str, object]) -> str:
-    # A type, an ID and a time that are not there are of no interest.
+    # A missing type, ID or time is of no interest.
     fields = [f"data {_shown(told.get('data'))}"]
     if told.get("event") not in (None, "", "message"):
         fields.insert(0, f"event {_shown(told['event'])}")

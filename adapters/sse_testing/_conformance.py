@@ -22,25 +22,25 @@ from ._vectors import Rule, Vector, rules, vectors
 __all__ = ["RANDOM", "ConformanceReport", "Failure", "FamilyCount", "run_conformance"]
 
 RANDOM: Final = "random"
-"""The family of the streams that are no vectors, and their name among the expected failures."""
+"""The family of streams that are not vectors, and their name among the expected failures."""
 
-# Random streams that are asked before the clock is looked at.
+# How many random streams to ask before looking at the clock.
 _BATCH: Final = 256
-# Of random streams so many failures are shrunk and kept, those of one mistake as one.
+# How many failures of random streams to shrink and keep, counting those of one mistake as one.
 _KEPT: Final = 10
-# How often a driver is asked to make one smaller.
+# How often to ask a driver in order to make one smaller.
 _TRIES: Final = 400
 _TRIES_OF_CRASHES: Final = 40
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A stream of which the parser makes something else than the standard."""
+    """A stream that the parser reads differently from the standard."""
 
     family: str
     name: str
     chunks: tuple[bytes, ...]
-    """What it was given, as small as it could be made if it was random."""
+    """What it was given; if random, shrunk as far as possible."""
     expected: Outcome
     """What the standard says."""
     answer: Answer | None
@@ -48,9 +48,9 @@ class Failure:
     difference: str
     """In words; or what happened instead of an answer."""
     rule: Rule | None
-    """The rule that is broken: that of `mistake`, or of the vector; ``None``: it is not known."""
+    """The rule that is broken: that of `mistake`, or of the vector; ``None``: unknown."""
     why: str
-    """How the vector's rule decides it, where that is the one."""
+    """How the vector's rule decides it, if that is the rule."""
     mistake: Misreading | None
     """What the parser seems to do."""
     is_expected: bool = False
@@ -58,12 +58,12 @@ class Failure:
 
     @property
     def title(self) -> str:
-        """``family/name``; ``random`` alone for what is no vector."""
+        """``family/name``; just ``random`` for what is not a vector."""
         return self.family if self.family == RANDOM else f"{self.family}/{self.name}"
 
     @property
     def shown_bytes(self) -> str:
-        """The chunks, as Python writes bytes, cut where they are too long to read."""
+        """The chunks, as Python writes bytes, cut if they are too long to read."""
         return shown_bytes(self.chunks)
 
     @property
@@ -75,11 +75,11 @@ class Failure:
     def symptom(self) -> str:
         """What the parser seems to do, or what it or the driver raised; the same for the same kind.
 
-        Empty if it is not known.
+        Empty if unknown.
         """
         if self.mistake is not None:
             return self.mistake.description
-        # What follows are the bytes that it was raised over.
+        # What follows is the bytes that caused it.
         return self.difference.partition("(")[0][:80] if self.answer is None else ""
 
     @property
@@ -93,7 +93,7 @@ class FamilyCount:
     """What was asked of one family of vectors, or of random streams."""
 
     vectors: int = 0
-    """Streams, each of which is asked in several chunkings."""
+    """Streams, each asked in several chunkings."""
     cases: int = 0
     failed: int = 0
     """Vectors that failed in at least one chunking."""
@@ -105,22 +105,22 @@ class ConformanceReport:
 
     command: list[str]
     name: str = ""
-    """What the driver calls its parser; empty if it does not."""
+    """What the driver calls its parser; empty if it does not say."""
     version: str = ""
     seconds: float = 0.0
     families: dict[str, FamilyCount] = field(default_factory=dict)
-    """By their names, `RANDOM` last."""
+    """By name, `RANDOM` last."""
     failures: list[Failure] = field(default_factory=list)
     """One for each vector, in the first chunking that failed; random ones once for each mistake."""
     outdated: list[str] = field(default_factory=list)
-    """Expected failures that pass, or that are no vectors."""
+    """Expected failures that pass, or that are not vectors."""
     strays: list[str] = field(default_factory=list)
-    """Lines of the driver that answer nothing, the first ten."""
+    """The driver's lines that answer nothing, the first ten."""
     stray_count: int = 0
 
     @property
     def is_ok(self) -> bool:
-        """Whether all passed but the expected failures, and these failed."""
+        """Whether all passed except the expected failures, and these failed."""
         return not self.outdated and all(failure.is_expected for failure in self.failures)
 
 
@@ -139,13 +139,13 @@ def run_conformance(
 
     Args:
         command: The driver and its arguments.
-        seconds: For random streams, after all vectors.
+        seconds: How long to try random streams, after all vectors.
         seed: The same number gives the same random streams, as many as there is time for.
-        timeout: Seconds without any answer after which the driver is taken for hanging.
-        at_once: How many cases the driver is given before it has answered the first of them.
+        timeout: Seconds without any answer after which the driver counts as hanging.
+        at_once: How many cases the driver gets before it has answered the first of them.
         expected_failures: Titles of vectors, ``family/name``, and perhaps ``random``.
         stop_at_first: Whether to stop at the first failure that is not expected.
-        whole_only: Whether to give each vector in one chunk only.
+        whole_only: Whether to give each vector only in one chunk.
     Raises:
         ConformanceError: The driver does not start, or never answers.
     """
@@ -198,7 +198,7 @@ def _ask_vectors(
             cases += [(vector, chunks) for chunks in ways]
             family = report.families.setdefault(vector.family, FamilyCount())
             family.vectors += 1
-    # The first chunking of each that fails: they are in the order of their plainness.
+    # Each vector's first failing chunking: they are ordered from plain to odd.
     failed: dict[str, tuple[int, Reply]] = {}
     for index, reply in driver.replies([chunks for _, chunks in cases]):
         vector = cases[index][0]
@@ -282,7 +282,7 @@ def _ask_random(
 
 
 def _is_known(kept: Iterable[Failure], chunks: Sequence[bytes], reply: Reply) -> bool:
-    """Whether a failure is of the same kind as one that was kept."""
+    """Whether a failure is of the same kind as one already kept."""
     if isinstance(reply, Fault):
         return any(reply.text.startswith(each.symptom) for each in kept if each.answer is None)
     return any(
@@ -300,7 +300,7 @@ def _shrunk(driver: Driver, chunks: list[bytes], name: str, is_expected: bool) -
         reply = driver.ask(smaller)
         last[tuple(smaller)] = reply
         if isinstance(reply, Fault) and reply.kind in ("silence", "unasked"):
-            return False  # too dear to follow
+            return False  # too expensive to follow
         return _wrong(reply, reference(b"".join(smaller))) != ""
 
     first = driver.ask(chunks)

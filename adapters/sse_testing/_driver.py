@@ -1,13 +1,13 @@
-"""A driver: a program that puts a parser, in any language, behind its standard input and output.
+"""A driver: a program that connects a parser, in any language, to standard input and output.
 
 It reads JSON lines, ``{"id": 1, "chunks": ["<base64>", ...]}``, and answers each with one JSON
 line: ``{"id": 1, "events": [{"event": "message", "data": "x", "id": "7"}]}``. Drivers crash, hang,
-print what they should not, and answer in any order; `Driver` takes all that for what it is, and
-asks on.
+print what they should not, and answer in any order; `Driver` copes with all that, and keeps
+asking.
 
-How: three threads for each process write, read, and keep the end of its standard error. Many cases
-are asked at once. If the process ends, or falls silent, those without an answer are asked once
-more, one by one, so that the one that did it is known.
+How: three threads per process write, read, and keep the end of its standard error. Many cases are
+asked at once. If the process ends or falls silent, those without an answer are asked again, one by
+one, to find the culprit.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from ._compare import Answer, event_of
 
 __all__ = ["ConformanceError", "Driver", "Fault"]
 
-# How many cases are asked at once: enough to keep a driver busy while we compare.
+# How many cases to ask at once: enough to keep a driver busy while we compare.
 _AT_ONCE: Final = 64
 # Bytes. No answer has a longer line; a driver that never ends one must not fill the memory.
 _LINE: Final = 64 * 2**20
 _DIGITS: Final = 4000
-# So many lines without an answer are silence too.
+# This many lines without an answer count as silence too.
 _STRAYS: Final = 10_000
-# How often a driver is started again before the rest is left unasked. Silence costs its time-out.
+# How often to restart a driver before leaving the rest unasked. Silence costs its timeout.
 _CRASHES: Final = 200
 _SILENCES: Final = 5
-# Seconds to wait for what a process still has to say when it has been ended.
+# Seconds to wait for what a process still has to say after it was ended.
 _PARTING: Final = 2.0
 
 
 class ConformanceError(Exception):
-    """The driver cannot be used: it does not start, or never answers. The text tells why."""
+    """The driver cannot be used: it does not start, or never answers. The text says why."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ Reply: TypeAlias = "Answer | Fault"
 class Driver:
     """The driver's process; started when first asked, and again when it has ended.
 
-    Use it as a context manager: it ends the process, and what that has started.
+    Use it as a context manager, which ends the process and everything that it started.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Driver:
         """Args:
         command: The program and its arguments.
         timeout: Seconds without any answer after which it counts as silent.
-        at_once: How many cases it is given before it has answered the first of them.
+        at_once: How many cases it gets before it has answered the first of them.
         """
         self._command: Final = list(command)
         self._timeout: Final = timeout
@@ -87,7 +87,7 @@ class Driver:
         self.name = self.version = ""
         """What it called itself: a line ``{"name": "...", "version": "..."}``."""
         self.strays: Final[list[str]] = []
-        """Lines that are no answers, the first ten."""
+        """Lines that are not answers, the first ten."""
         self.stray_count = 0
 
     def __enter__(self) -> Driver:
@@ -122,7 +122,7 @@ class Driver:
         """
         waiting = deque(range(len(cases)))
         asked: dict[int, int] = {}  # the number of a request: the index of its case
-        alone = 0  # so many cases are asked one by one
+        alone = 0  # how many cases to ask one by one
         strays = 0  # lines since the last answer
         since = time.monotonic()
         while waiting or asked:
@@ -183,7 +183,7 @@ class Driver:
         return Fault(text, "crash")
 
     def _silence(self, process: _Process) -> Fault:
-        """Make out why nothing comes."""
+        """Find out why nothing comes."""
         late = False
         if not self._answered:
             process.write(None)
@@ -234,7 +234,7 @@ def _integer(text: str) -> float:
 
 
 def _checked(answer: dict[str, Any]) -> Reply:
-    """Return an answer with its events in one shape; a fault if it has another."""
+    """Return an answer with its events in one shape; a fault if it has the wrong shape."""
     if answer.get("error") is not None:
         return Fault(f"the parser failed: {answer['error']}"[:500])
     events: object = answer.get("events")
@@ -253,12 +253,12 @@ class _Process:
     """A running driver, and the threads that talk to it."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        # Bounded: a driver that prints without end waits for us.
+        # Bounded: a driver that prints endlessly waits for us.
         self._lines: Final[queue.Queue[bytes | None]] = queue.Queue(maxsize=1000)
         self._requests: Final[queue.SimpleQueue[bytes | None]] = queue.SimpleQueue()
         self._errors: Final[deque[str]] = deque(maxlen=5)
         self._ending: Final = threading.Event()
-        # In a session of its own, so that all that it starts can be ended with it.
+        # In its own session, so that everything it starts can be ended with it.
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

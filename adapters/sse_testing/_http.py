@@ -64,16 +64,16 @@ _T = TypeVar("_T")
 
 _HOST: Final = "127.0.0.1"
 RECEIVE_SIZE: Final = 65_536
-# Seconds a blocked write waits before it looks again whether the client or the server has gone.
+# Seconds a blocked write waits before checking again whether the client or the server has gone.
 POLL: Final = 0.05
-# Seconds a server waits at its exit for its handlers; a handler that needs more is a test's bug.
+# Seconds a server waits for its handlers at exit; a handler that needs more is a bug in the test.
 _STOP_TIMEOUT: Final = 5.0
 # SO_LINGER's struct has two ints on POSIX and two shorts on Windows.
 _LINGER_ZERO: Final = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 class ClientGone(ConnectionResetError):
-    """The client has left, or the server stops: ends a handler, and is no failure of the test."""
+    """The client has left, or the server stops: ends a handler, and is not a test failure."""
 
 
 def send_all(sock: socket.socket, data: bytes, gone: Callable[[], bool]) -> None:
@@ -94,7 +94,7 @@ def send_all(sock: socket.socket, data: bytes, gone: Callable[[], bool]) -> None
 class Connection:
     """One accepted TCP connection, shared by the I/O thread and its worker.
 
-    Reset, finish and release are safe from any thread, and more than once.
+    Reset, finish and release may be called from any thread, and more than once.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Connection:
         self.number: Final = number
         # time.perf_counter() when the client's FIN or RST was seen; set once.
         self.closed_at: float | None = None
-        # True once our side has given the connection up, by a reset, a stop or a release.
+        # True once our side has given up the connection: by a reset, a stop or a release.
         self.over = False
         # Set when the socket is closed, so that `reset` returns after its RST has left.
         self.released: Final = threading.Event()
@@ -149,7 +149,7 @@ class Connection:
         try:
             send_all(self.sock, data, lambda: self.gone)
         except ClientGone:
-            # A failed write may tell it before the I/O thread, which would then come too late.
+            # A failed write may notice before the I/O thread, which would be too late.
             self.mark_closed(time.perf_counter())
             raise
 
@@ -188,7 +188,7 @@ class _Link(Protocol):
 class _TlsLink:
     """TLS without I/O over a connection.
 
-    ``ssl.SSLSocket`` does not fit: one thread here receives while another one writes, and OpenSSL
+    ``ssl.SSLSocket`` does not fit: here one thread receives while another writes, and OpenSSL
     objects allow one caller at a time.
     """
 
@@ -347,8 +347,8 @@ class Exchange:
     A handler that returns without a response closes the connection; one that returns within a
     chunked body ends that body properly. All methods may be called from any thread, so a test may
     park the handler (`wait_closed`) and write from its own thread. Every write raises a
-    ``ConnectionResetError`` once the client has gone or the server stops; a handler need not
-    catch it. A client that has sent its FIN counts as gone: half-closed clients are not served.
+    ``ConnectionResetError`` once the client has gone or the server stops; a handler need not catch
+    it. A client that has sent its FIN counts as gone: half-closed clients are not served.
     """
 
     def __init__(self, head: Head, body: bytes, link: _Link, connection: Connection) -> None:
@@ -484,19 +484,19 @@ class Exchange:
     # -- for the server -------------------------------------------------------------------------
 
     def conclude(self) -> bool:
-        """Do what the handler left undone; return whether the connection may be used again."""
+        """Do what the handler left undone; return whether the connection may be reused."""
         if self._connection.gone or self._state == "broken":
             return False
         if self._state == "body" and not self._remaining:
             self.end()
         if self._state == "done" and self._keep_alive:
             return True
-        if self._state != "body":  # in a body that was cut short, FIN alone tells the truth
+        if self._state != "body":  # in a body that was cut short, only FIN tells the truth
             self._link.finish()
         return False
 
     def fail(self, error: BaseException) -> None:
-        """Let the client know that the handler failed, as well as the response's state allows."""
+        """Let the client know that the handler failed, as far as the response's state allows."""
         if self._state == "head":
             self._keep_alive = False
             self.respond(500, body=f"handler failed: {error!r}".encode())
@@ -538,7 +538,7 @@ _HandlerT = TypeVar("_HandlerT", bound=Handler)
 
 
 class Server(ABC):
-    """Sockets and threads; a subclass gives `_serve` the meaning of a connection."""
+    """Sockets and threads; a subclass defines in `_serve` what a connection does."""
 
     scheme = "http"
 
@@ -576,12 +576,12 @@ class Server(ABC):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        caused = list(self.errors)  # before the stop, so none of them is its consequence
+        caused = list(self.errors)  # before the stop, so that did not cause any of them
         hung = self.stop()
         if exc is None:
             caused = self.errors
         elif not isinstance(exc, Exception):
-            return  # Ctrl-C or pytest.skip is not to be hidden
+            return  # do not hide Ctrl-C or pytest.skip
         if caused:
             raise caused[0]
         if hung and exc is None:
@@ -597,7 +597,7 @@ class Server(ABC):
 
     @property
     def open_connections(self) -> int:
-        """How many of them the client has not closed, and the server has not reset.
+        """How many of them the client has not closed and the server has not reset.
 
         Connections that the server has shut down on its side count until the client follows.
         """
@@ -608,7 +608,8 @@ class Server(ABC):
         return f"{self.scheme}://{_HOST}:{self.port}{path}"
 
     def wait_for_close(self, timeout: float) -> float:
-        """Wait until the client has closed the newest connection, or the first one if none yet.
+        """Wait until the client has closed the newest connection, or the first if there is none
+        yet.
 
         Returns:
             ``time.perf_counter()`` when its FIN or RST was seen.
@@ -643,7 +644,7 @@ class Server(ABC):
 
     @abstractmethod
     def _serve(self, connection: Connection) -> None:
-        """Answer what comes on a connection, until it is over."""
+        """Answer what comes on a connection until it is over."""
 
     # -- the I/O thread -------------------------------------------------------------------------
 
@@ -747,7 +748,7 @@ def _not_found(exchange: Exchange) -> None:
 
 
 class HandlerServer(Server):
-    """An HTTP/1.1 server whose handlers decide about every byte.
+    """An HTTP/1.1 server whose handlers decide every byte.
 
     ```python
     with HandlerServer() as server:
@@ -794,7 +795,7 @@ class HandlerServer(Server):
         return decorate
 
     def wait_for_request(self, count: int = 1, timeout: float = 5.0) -> Exchange:
-        """Wait until ``count`` requests have arrived in all, and return the one of that number."""
+        """Wait until ``count`` requests have arrived in all, and return the last of these."""
         with self._arrived:
             if not self._arrived.wait_for(lambda: len(self.requests) >= count, timeout):
                 raise AssertionError(f"{len(self.requests)} of {count} requests in {timeout} s")
@@ -824,6 +825,6 @@ class HandlerServer(Server):
             self._routes.get(exchange.path, _not_found)(exchange)
         except ClientGone:
             pass
-        except BaseException as error:  # also pytest.fail, which is no Exception
+        except BaseException as error:  # also pytest.fail, which is not an Exception
             self.errors.append(error)
             exchange.fail(error)

@@ -1,8 +1,8 @@
 """The mistakes that parsers make, each as an interpreter that makes it and no other.
 
-Where a parser differs from the standard, and one of these differs in the same way on the same
-bytes, its description says what the parser seems to do. It is a guess, the better the fewer bytes
-there are; the difference itself is none.
+If a parser differs from the standard, and one of these differs in the same way on the same bytes,
+its description says what the parser seems to do. That is a guess, and the fewer the bytes the
+better; the difference itself is a fact.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ MISREADINGS: Final = [
 
 
 class Wrong(NamedTuple):
-    """A stream of which a parser tells something else than the standard."""
+    """A stream that a parser reads differently from the standard."""
 
     chunks: Sequence[bytes]
     answer: Answer
@@ -99,7 +99,7 @@ class Wrong(NamedTuple):
 
 
 def votes(wrong: Iterable[Wrong]) -> Counter[str]:
-    """Count for each mistake, by its name, how many answers it explains."""
+    """Count how many answers each mistake, by its name, explains."""
     return Counter(
         mistake.name for each in wrong for mistake in MISREADINGS if _explains(mistake, each)
     )
@@ -109,9 +109,9 @@ def find_misreading(wrong: Wrong, votes: Mapping[str, int] | None = None) -> Mis
     """Return a mistake that gives the same answer, if there is one.
 
     Args:
-        wrong: What is to be explained.
-        votes: How much else of the same parser each mistake explains. Of several that could be it,
-            the one with most votes is returned.
+        wrong: What to explain.
+        votes: How much else about the same parser each mistake explains. If several fit, the one
+            with the most votes is returned.
     """
     able = [mistake for mistake in MISREADINGS if _explains(mistake, wrong)]
     return max(able, key=lambda mistake: (votes or {}).get(mistake.name, 0), default=None)
@@ -222,7 +222,7 @@ def _text(chunks: Sequence[bytes], mistake: str) -> str:
 def _lines(text: str, chunks: Sequence[bytes], mistake: str) -> tuple[list[str], str]:
     """Return the lines, and what follows the last end."""
     if mistake == "chunk-lines":
-        # An end at the end of a chunk is the line's own, not one more.
+        # A line end at the end of a chunk is the line's own, not another one.
         pieces = [re.split("\r\n|\r|\n", chunk.decode("utf-8", "replace")) for chunk in chunks]
         lines = [line for piece in pieces for line in (piece if piece[-1] else piece[:-1])]
         return ([lines[0].removeprefix("\ufeff"), *lines[1:]] if lines else []), ""

@@ -1,6 +1,6 @@
 """Random streams and cuts without hypothesis, and the search for the smallest that still fails.
 
-Both are the same for the same seed. A stream is what `sse_testing.strategies` calls ``streams``.
+Both are the same for the same seed. Streams are like ``streams`` of `sse_testing.strategies`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ._vocabulary import BOMS, ENDS, FIELDS, NAMES, SEPARATORS, SNIPPETS, VALUES
 __all__ = ["chunkings", "pieces_of", "random_chunks", "random_stream", "shrink"]
 
 # Bytes. Longer streams are not cut into single bytes: parsers that copy all they have for each
-# chunk would take minutes, and it is not their speed that is tested.
+# chunk would take minutes, and this does not test their speed.
 _LONG: Final = 12_000
 
 
@@ -30,7 +30,7 @@ def pieces_of(stream: bytes, cuts: Iterable[int]) -> list[bytes]:
 
 
 def chunkings(stream: bytes, name: str) -> list[list[bytes]]:
-    """Return the ways in which a stream is cut: always the same for the same stream and name.
+    """Return the ways to cut a stream: always the same for the same stream and name.
 
     Whole; in single bytes; in the middle; after each CR; and twice at random. No chunk is empty.
     """
@@ -58,7 +58,7 @@ def random_chunks(random: Random) -> list[bytes]:
 
 
 def random_stream(random: Random) -> bytes:
-    """Return a stream: three of four have events, the others hardly are one."""
+    """Return a stream: three of four have events, the others are barely streams."""
     if random.randrange(4):
         parts = [random.choice(BOMS)] if random.randrange(6) == 0 else []
         parts += [
@@ -101,11 +101,11 @@ def shrink(
 ) -> list[bytes]:
     """Return chunks that still fail, with as little as possible in them.
 
-    Bytes and cuts are taken out, first many at once, then one by one; what is left is made plainer.
+    Bytes and cuts are removed, first many at once, then one by one; what is left is made plainer.
 
     Args:
         chunks: What fails. None of them is empty.
-        fails: Is asked, at most ``tries`` times.
+        fails: Called at most ``tries`` times.
     """
     best: _Items = [item for chunk in chunks for item in (None, *chunk)][1:]
     left = tries
@@ -148,7 +148,7 @@ def _chunks_of(items: _Items) -> list[bytes]:
 
 
 def _plainer(item: int | None) -> list[int]:
-    # CR becomes LF, and what is neither a letter of a field's name nor a sign of the format an "x".
+    # CR becomes LF; what is neither a letter of a field's name nor part of the format becomes "x".
     if item is None or item in b"\n:x" or item in b"dateventidretry":
         return []
     return [10] if item == 13 else [*b"x"]

@@ -1,6 +1,6 @@
-"""The event stream format once more: naive, whole, and literally as the standards say it.
+"""The event stream format once more: naive, whole, and literally as the standards put it.
 
-What decoders are compared with. It shares no code and no idea with `sse_proto`: characters are
+Decoders are compared with it. It shares no code and no idea with `sse_proto`: characters are
 decoded one byte at a time (Encoding Standard, "UTF-8 decoder"), lines are split one character at a
 time (HTML Standard 9.2.6), and each step of the processing model is one statement.
 """
@@ -20,7 +20,7 @@ class Event(NamedTuple):
     """Its type."""
     data: str
     id: str | None
-    """The last event ID when it was dispatched; ``None``: the stream had set none."""
+    """The last event ID when it was dispatched; ``None``: the stream had not set one."""
     retry: int | None
     """The reconnection time that its own block set, in milliseconds; ``None``: none."""
 
@@ -46,16 +46,16 @@ def reference(
 ) -> Outcome:
     """Interpret a whole event stream, from its first byte to its end.
 
-    Naive and slow, and written apart from the decoders that it judges. Beside the standard's steps
-    it keeps what `Event` tells more: whether an ID was ever set, and the reconnection time that an
-    event's own block set. Reconnection times of more than 640 significant digits do not count,
-    where the standard has no bound.
+    Naive and slow, and written independently of the decoders that it judges. Besides the standard's
+    steps it keeps what else `Event` has: whether an ID was ever set, and the reconnection time that
+    an event's own block set. Unlike in the standard, reconnection times of more than 640
+    significant digits do not count.
 
     Args:
         stream: All bytes of the stream.
         last_event_id: What an earlier stream left, ``None`` if nothing.
-        dispatch_empty: Whether blocks that have fields, but no data, become events as well, which
-            the standard does not do.
+        dispatch_empty: Whether blocks that have fields but no data also become events, unlike in
+            the standard.
     See "Interpreting an event stream", HTML Standard 9.2.6.
     """
     events: list[Event] = []

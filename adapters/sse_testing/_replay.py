@@ -1,4 +1,4 @@
-"""What both `ReplayTransport` classes share, httpx's and httpx2's: all but their base classes."""
+"""What the `ReplayTransport` classes for httpx and httpx2 share: all but their base classes."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def _details(failure: Failure, *, is_open: bool) -> str:
 
 
 def _visible(chunks: Sequence[bytes], limit: int = 2000) -> str:
-    """Return bytes as HTML: what is no printable ASCII as its name or number, cuts as lines."""
+    """Return bytes as HTML: unprintable and non-ASCII ones by name or number, cuts as lines."""
     parts: list[str] = []
     left = limit
     for chunk in chunks:

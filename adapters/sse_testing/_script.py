@@ -36,7 +36,7 @@ class Over(Exception):
 
 @final
 class Reply:
-    """A response that a script writes. What opens it can be changed until its first byte."""
+    """A response that a script writes. Its opening can be changed until its first byte."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange: Final = exchange
@@ -162,7 +162,8 @@ def raw(*chunks: bytes) -> Step:
 
 
 def pause(seconds: float) -> Step:
-    """Wait; what was sent before has left. If the client leaves meanwhile, the script is over."""
+    """Wait; what was sent before is on its way. If the client leaves meanwhile, the script is
+    over."""
 
     def step(reply: Reply) -> None:
         reply.open()
@@ -178,17 +179,17 @@ def hold() -> Step:
 
 
 def cut(at: int | None = None) -> Step:
-    """End the connection in the middle of the body, as a proxy does that was restarted.
+    """End the connection in the middle of the body, as a restarted proxy does.
 
     Args:
-        at: After so many bytes of the body, as they are sent, whatever the other steps are;
-            ``None``: here. As the first step: before any response.
+        at: After this many bytes of the body, as sent, whatever the other steps are; ``None``:
+            here, which as the first step means before any response.
     """
     return Break("cut", at)
 
 
 def reset(at: int | None = None) -> Step:
-    """Reset the connection, as a process does that was killed; what is on its way may be lost.
+    """Reset the connection, as a killed process does; what is on its way may be lost.
 
     Args:
         at: As for `cut`.
@@ -231,7 +232,7 @@ def opening(
         code: The status of the stream.
         headers: Further headers.
         content_type: ``None``: none.
-        framing: ``"close"``: not chunked, so that the connection's end is that of the body.
+        framing: ``"close"``: not chunked, so the connection's end is the body's end.
     """
     pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
 
@@ -243,7 +244,7 @@ def opening(
 
 
 def compress(coding: Literal["gzip", "deflate"] = "gzip") -> Step:
-    """Encode the body that follows; each chunk can be decoded when it arrives."""
+    """Encode the body that follows; each chunk can be decoded as it arrives."""
 
     def step(reply: Reply) -> None:
         # 16 and more: with gzip's header.

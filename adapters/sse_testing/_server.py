@@ -1,4 +1,4 @@
-"""`EventServer`: a real server on 127.0.0.1 that does what its script says, in a thread."""
+"""`EventServer`: a real server on 127.0.0.1 that follows a script, in a thread."""
 
 from __future__ import annotations
 
@@ -26,23 +26,22 @@ Attempt: TypeAlias = "Step | Iterable[Step]"
 
 
 class EventServer(HandlerServer):
-    """A real HTTP/1.1 server on 127.0.0.1, in a thread, that does what its script says.
+    """A real HTTP/1.1 server on 127.0.0.1, in a thread, that follows a script.
 
     ```python
     with EventServer({"/": [[events("a", "b"), reset()], events("c"), status(204)]}) as server:
         ...  # any client, in any language, on server.url()
     assert server.requests[1].header("last-event-id") == "b"
     ```
-    A script is for a path: what is done with its first request, the second, and so on; the last one
-    is done again and again. A path without a script is not found (404). Each request that comes is
-    kept in `requests`, with its method, target, headers and body.
+    A script belongs to a path: it says what to do with the first request, the second, and so on;
+    the last entry repeats. A path without a script is not found (404). Each request is kept in
+    `requests`, with its method, target, headers and body.
 
     It is a context manager, sync or async (``async with``). What a handler or a script raises is
     raised when the block is left.
 
     Args:
-        scripts: By their paths, without query: a list with a step, or a list of steps, for each
-            request.
+        scripts: By path, without query: a list with a step, or a list of steps, for each request.
         ssl_context: For TLS.
         port: 0: any that is free.
     """
@@ -61,7 +60,7 @@ class EventServer(HandlerServer):
             self.script(path, *attempts)
 
     def script(self, path: str, *attempts: Attempt) -> None:
-        """Say what is done with the requests for a path, from the next one on.
+        """Say what to do with the requests for a path, from the next one on.
 
         Args:
             path: Without query.
@@ -80,16 +79,16 @@ class EventServer(HandlerServer):
     def replay(
         self, recording: str | Path | Cassette, *, path: str = "/", speed: float = math.inf
     ) -> None:
-        """Send again what was recorded: each connection of a cassette to one request.
+        """Replay a recording: each request gets the next connection of a cassette.
 
-        Further requests are answered with 204, which ends the matter for a client that reconnects.
+        Further requests are answered with 204, which makes a reconnecting client stop.
 
         Args:
-            recording: A cassette, or the file that it is in.
+            recording: A cassette, or its file.
             path: The path of the requests.
             speed: 1.0: with the pauses as they were; 10.0: ten times as fast; infinity: none.
         Raises:
-            CassetteError, OSError: The file is none, or cannot be read.
+            CassetteError, OSError: The file is not a cassette, or cannot be read.
             ValueError: ``speed`` is not above 0.
         """
         cassette = recording if isinstance(recording, Cassette) else Cassette.read(recording)

@@ -1,6 +1,6 @@
 """The vectors: event streams and what they mean, as data that every implementation can share.
 
-They lie beside this module, in ``vectors/``; the README there has their format.
+They are beside this module, in ``vectors/``; the README there describes their format.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ._reference import Event
 __all__ = ["VECTORS_VERSION", "Rule", "Vector", "rules", "vectors"]
 
 VECTORS_VERSION: Final = "2.0"
-"""Of the vectors: the first number changes with their format, the second with what is there."""
+"""Of the vectors: the first number changes with their format, the second with their content."""
 
 _FOLDER: Final = Path(__file__).parent / "vectors"
 
@@ -27,7 +27,7 @@ class Rule:
 
     name: str
     section: str
-    """Where the sentence stands; ``of ours`` for a decision that the standard leaves open."""
+    """Where the sentence is; ``of ours`` for a decision that the standard leaves open."""
     sentence: str
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class Vector:
 
     @property
     def by_standard(self) -> bool:
-        """False where the standard leaves it open, and the rule is of ours."""
+        """False if the standard leaves it open, and the rule is ours."""
         return self.rule.section != "of ours"
 
 
@@ -84,7 +84,7 @@ class _VectorJSON(TypedDict):
 
 
 def rules() -> dict[str, Rule]:
-    """Return the rules by their names."""
+    """Return the rules by name."""
     return {name: Rule(name, **raw) for name, raw in _index()["rules"].items()}
 
 

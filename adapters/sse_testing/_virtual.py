@@ -22,7 +22,7 @@ class VirtualClock:
         self.now = 0.0
         """Seconds since the block began."""
         self.waits: Final[list[float]] = []
-        """How long each wait between two connections was, in seconds, oldest first; none is 0."""
+        """Each wait between two connections, in seconds, oldest first; none is 0."""
 
     @property
     def wall_time(self) -> float:
@@ -37,7 +37,7 @@ class VirtualClock:
 
 @contextmanager
 def virtual_time(*, wall_time: float = 1_767_225_600.0) -> Generator[VirtualClock, None, None]:
-    """Let no subscription wait: those of this process, in all threads, within the block.
+    """Keep subscriptions from waiting: all those of this process, in all threads, in the block.
 
     ```python
     with virtual_time() as clock, subscribe(client, "GET", url) as events:
@@ -45,13 +45,13 @@ def virtual_time(*, wall_time: float = 1_767_225_600.0) -> Generator[VirtualCloc
     assert sum(clock.waits) < 3600
     ```
     Their waits between two connections take no time, and move the clock instead; backoff, budgets
-    (``max_time``) and ``Retry-After`` go by it. What waits for a network, such as a read timeout,
-    goes by the real time.
+    (``max_time``) and ``Retry-After`` go by it. Waits for the network, such as read timeouts, still
+    take real time.
 
     Args:
         wall_time: What the clock shows first, in seconds since 1970 (UTC).
     """
-    # Here, since nothing else in this package needs an adapter. All that wait derive from this.
+    # Here, since nothing else in this package needs an adapter. All that waits derives from this.
     from sse_adapter import Waiter
 
     clock = VirtualClock(wall_time)
@@ -86,7 +86,7 @@ def virtual_time(*, wall_time: float = 1_767_225_600.0) -> Generator[VirtualCloc
     replace(Waiter, "time", wall_time_now)
     for waiter in _subclasses(Waiter):
         replace_sleep(waiter)
-    # Some are only imported when they are needed, trio's for example.
+    # Some are only imported when needed, such as trio's.
     Waiter.__init_subclass__ = classmethod(replace_sleep)  # type: ignore[assignment]
     try:
         yield clock

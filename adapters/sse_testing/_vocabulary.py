@@ -1,7 +1,7 @@
-"""What random streams are made of: lines that mean something, and what comes only close to it.
+"""What random streams are made of: lines that mean something, and near misses.
 
 Shared by `sse_testing.strategies`, for hypothesis, and by the generator that needs nothing but
-Python. What stands here more often is drawn more often.
+Python. What is listed more often is drawn more often.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ VALUES: Final = [
     *[b"\xe2\x82", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xc0\xaf", b"\xe2\x80\xa8", b"\x80"],
 ]
 
-# So short that they meet each other everywhere.
+# So short that they collide everywhere.
 SNIPPETS: Final = (
     b"\r|\n|\n\n|\r\n\r\n|data: x|data|id|retry|event|: |:| |5|x|\0|\xf0\x9f|\x98\x80".split(b"|")
 )
 
-# Text that is a value like any other, and looks as if it were not.
+# Text that is a value like any other, but does not look like one.
 TRICKY: Final = [
     "",
     " ",

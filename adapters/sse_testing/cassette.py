@@ -1,7 +1,7 @@
-"""Cassettes: what a server sent, with its times, in a file of JSON lines.
+"""Cassettes: what a server sent, and when, in a file of JSON lines.
 
-``sse-tail --record FILE`` writes one, and so does `CassetteWriter`. The first line is a header,
-each further one says what happened:
+``sse-tail --record FILE`` writes one, and so does a `CassetteWriter` in a program. The first line
+is a header; each further one says what happened:
 
 | line | what it says |
 | --- | --- |
@@ -12,15 +12,15 @@ each further one says what happened:
 | ``{"connection": 1, "time": 0.2, "end": null}`` | the body ended properly |
 | ``{"connection": 1, "time": 0.2, "end": "ReadError: ..."}`` | it broke, or failed |
 
-``connection`` counts from 1, and ``time`` is in seconds since the recording began; neither is ever
-less than on the line before. A request has ``method``, ``url`` and ``headers``, a response
-``status`` and ``headers``; headers are lists of pairs. Chunks are the bytes that the decoder gets:
-without transfer coding and content coding, cut as they arrived.
+``connection`` counts from 1, and ``time`` is in seconds since the recording began; neither ever
+decreases. A request has ``method``, ``url`` and ``headers``, a response ``status`` and ``headers``;
+headers are lists of pairs. Chunks are the bytes that the decoder gets: without transfer coding and
+content coding, cut as they arrived.
 
-A connection without its opening counts as a GET that was answered
-with an event stream, and ended. One with an opening and without its end counts as broken.
+A connection without an opening counts as a GET that was answered with an event stream, and ended.
+One with an opening but without an end counts as broken.
 
-Values of headers that are secrets, and secrets in URLs, are written as ``REDACTED``.
+Secrets in header values and URLs are written as ``REDACTED``.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ _SECRET_PARAMETER: Final = re.compile(
 )
 _USER: Final = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/?#@]*@", re.IGNORECASE)
 
-# They describe how the bytes were sent, not those that are in the cassette.
+# They describe how the bytes were sent, not the bytes in the cassette.
 _OF_THE_WIRE: Final = frozenset({"connection", "content-encoding", "content-length", "keep-alive"})
 _NOT_REPLAYED: Final = _OF_THE_WIRE | {"transfer-encoding", "set-cookie", "date"}
 
 
 class CassetteError(ValueError):
-    """A file is no cassette, or one of a later version. The text tells the line."""
+    """A file is not a cassette, or one of a later version. The text names the line."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Recording:
     """One connection."""
 
     at: float
-    """Seconds since the recording began, when it was opened, or else its first chunk came."""
+    """When it was opened, or else its first chunk came: seconds since the recording began."""
     method: str
     url: str
     request_headers: tuple[tuple[str, str], ...]
@@ -102,7 +102,7 @@ class Recording:
 
     @property
     def replayed_headers(self) -> list[tuple[str, str]]:
-        """The response's headers, without those that tell how the bytes were sent."""
+        """The response's headers, without those that say how the bytes were sent."""
         return [(name, value) for name, value in self.headers if name.lower() not in _NOT_REPLAYED]
 
 
@@ -117,7 +117,7 @@ class Cassette:
         """Read a file.
 
         Raises:
-            CassetteError: It is no cassette.
+            CassetteError: It is not a cassette.
             OSError: It cannot be read.
         """
         lines = Path(path).read_text("utf-8").split("\n")
@@ -138,7 +138,7 @@ class CassetteWriter:
         """Write the header.
 
         Args:
-            file: Where to; the caller closes it.
+            file: Where to write; the caller closes it.
             secret_headers: Names, in lower case, of headers whose values are not written.
             clock: Seconds of a clock that is never set.
         """
@@ -246,7 +246,7 @@ class _Open:
         self._at: Final = at
         self._chunks: Final[list[Chunk]] = []
         self._has_ended = False
-        # As sse-tail leaves it out.
+        # The opening may be missing.
         request: dict[str, Any] = {"method": "GET", "url": url, "headers": []}
         response: dict[str, Any] = {
             "status": 200,

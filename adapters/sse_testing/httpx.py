@@ -21,14 +21,14 @@ class ReplayTransport(Replay, httpx.BaseTransport, httpx.AsyncBaseTransport):
         ...
     ```
     Where a recorded connection broke, the response raises ``httpx.ReadError``. After the last
-    connection every request is answered with 204, which ends the matter for a client that
-    reconnects. ``requests`` has what was asked.
+    connection every request is answered with 204, which makes a reconnecting client stop.
+    ``requests`` has what was asked.
 
     Args:
-        recording: A cassette, or the file that it is in.
+        recording: A cassette, or its file.
         speed: 1.0: with the pauses as they were; 10.0: ten times as fast; infinity: none.
     Raises:
-        CassetteError, OSError: The file is none, or cannot be read.
+        CassetteError, OSError: The file is not a cassette, or cannot be read.
         ValueError: ``speed`` is not above 0.
     """
 

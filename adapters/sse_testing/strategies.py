@@ -1,4 +1,4 @@
-"""Strategies for hypothesis: event streams, what comes only close to one, cuts, and events.
+"""Strategies for hypothesis: event streams, near misses, cuts, and events.
 
 Needs hypothesis: ``pip install 'sse-proto[testing]'``.
 
@@ -53,7 +53,7 @@ __all__ = [
     "tricky",
 ]
 
-# Streams: blocks of lines that mean something, with lines between that only come close to it.
+# Streams: blocks of lines that mean something, with near misses in between.
 
 ends_of_line = st.sampled_from(ENDS)
 """CR LF, LF or CR; mostly LF."""
@@ -74,9 +74,9 @@ _values = st.one_of(
 _named = st.tuples(st.sampled_from(NAMES), st.sampled_from(SEPARATORS), _values)
 
 strange_lines = st.one_of(_values, _named.map(b"".join)).map(bytes)
-"""Lines that come close to a field, without their end; they may have one in them."""
+"""Near misses of fields, without their end; they may have a line end in them."""
 
-# As one of four, not of nine: map() keeps its alternatives from becoming those of the whole.
+# As one of four, not of nine: map() keeps its alternatives from merging with the others.
 lines = st.one_of(fields, fields, fields, strange_lines)
 """Three fields, then one strange line."""
 
@@ -104,7 +104,7 @@ hostile_bytes = st.one_of(
     st.lists(st.one_of(st.sampled_from(SNIPPETS), boms), min_size=5, max_size=40).map(b"".join),
     st.binary(max_size=100),
 )
-"""What hardly is a stream: pieces of one in any order, and any bytes."""
+"""What is barely a stream: pieces of one in any order, and any bytes."""
 
 streams = st.one_of(event_streams, event_streams, event_streams, hostile_bytes)
 """What a decoder should be given: three streams of events, then hostile bytes."""
@@ -123,9 +123,9 @@ def _chunkings(draw: st.DrawFn) -> list[bytes]:
 
 
 chunkings = _chunkings()
-"""Lists of chunks, none of them empty: a stream that was cut anywhere, at most forty times."""
+"""Lists of non-empty chunks: a stream that was cut anywhere, at most forty times."""
 
-# Events: all that encode() takes, without CR in the data.
+# Events: everything that encode() takes, without CR in the data.
 
 characters = st.characters(codec="utf-8")
 """All characters that UTF-8 has."""

@@ -18,7 +18,7 @@ from typing import Any, Final
 from tests.oracle.cases import Case, Outcome, Response
 from tests.oracle.oracles import ask, chromium
 
-# Seconds without a further request after which those that there are are asked.
+# Seconds without a further request after which to ask those at hand.
 _LULL: Final = 0.5
 
 
@@ -34,12 +34,12 @@ def main() -> None:
 
 def _case(request: dict[str, Any]) -> Case:
     chunks = tuple(base64.b64decode(chunk) for chunk in request["chunks"])
-    # The stream, then 204, which ends the matter.
+    # The stream, then 204, which stops the client.
     return Case("driver", str(request["id"]), "", (Response(chunks), Response(status=204)))
 
 
 def _answer(outcome: Outcome) -> dict[str, object]:
-    # The reconnection time shows in the time until the next request alone: see tests.oracle.
+    # The reconnection time shows only in the time until the next request: see tests.oracle.
     events = [{"event": event, "data": data, "id": id_} for event, data, id_ in outcome.events]
     return {"events": events}
 

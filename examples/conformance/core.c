@@ -58,7 +58,7 @@ static const char *decode_base64(const char *at, Text *chunk)
     return at + 1;
 }
 
-/* How long the character at `at` is; negative: so many bytes begin one, and it is cut short. The
+/* How long the character at `at` is; negative: that many bytes begin one that is cut short. The
  * bytes that may come second are those of Unicode's table 3-7. */
 static int character(const unsigned char *at, size_t left)
 {
@@ -80,7 +80,7 @@ static int character(const unsigned char *at, size_t left)
     return length;
 }
 
-/* Write bytes as a JSON string, what is no UTF-8 as U+FFFD. */
+/* Write bytes as a JSON string, with U+FFFD for what is not UTF-8. */
 static void put_string(SSESpan span)
 {
     putchar('"');

@@ -20,13 +20,13 @@ def drive(decode: Callable[[list[bytes]], Iterable[Any]], name: str, version: st
         answer: dict[str, object]
         try:
             answer = {"events": list(told(decode(chunks)))}
-        except Exception as error:  # whatever another's decoder raises over a stream
+        except Exception as error:  # whatever the decoder raises over a stream
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps({"id": request["id"], **answer}), flush=True)
 
 
 def told(events: Iterable[Any]) -> Iterator[dict[str, object]]:
-    """Yield what each event tells: where it has an ID or a time, and under which name, differs."""
+    """Yield what each event says: whether it has an ID or a time, and under what name, differs."""
     for event in events:
         if isinstance(event, str):
             yield {"data": event}

@@ -1,7 +1,7 @@
 """Ask every parser there is: ``python -m examples.conformance.matrix --npm FOLDER``.
 
-Writes the tables of ``docs/explanation/matrix.md``. What is not installed is left out, with a
-notice.
+Writes the tables of ``docs/explanation/matrix.md``. Parsers that are not installed are left out,
+with a notice.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Parser(NamedTuple):
 
 
 def parsers(npm: Path | None, scratch: Path) -> Iterator[Parser]:
-    """Yield those whose surroundings are there: an interpreter, a compiler, Node, a browser."""
+    """Yield those that can run here: given an interpreter, a compiler, Node, a browser."""
     python = [sys.executable, "-m"]
     for name in peers.NAMES:
         yield Parser(name, [*python, "examples.conformance.peers", name])
@@ -122,7 +122,7 @@ def _faults(report: ConformanceReport) -> Iterator[str]:
         if failure.symptom or failure.family != "random":
             kinds.setdefault(failure.symptom, []).append(failure)
     for symptom, failures in sorted(kinds.items(), key=lambda pair: (not pair[0], -len(pair[1]))):
-        # What is known by name first: a vector can be looked up.
+        # Named ones first: a vector can be looked up.
         shown = min(failures, key=lambda each: (each.family == "random", _length(each)))
         rule = shown.rule.name if shown.rule is not None else ""
         what = f": it {symptom.removeprefix('the parser ')}" if symptom else ""
@@ -157,7 +157,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Ask all, and renew the page; return the exit status."""
+    """Ask them all, and rewrite the page; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m examples.conformance.matrix")
     parser.add_argument("--npm", type=Path, metavar="FOLDER", help="where the npm packages are")
     parser.add_argument("--seconds", type=float, default=5.0, help="for random streams, each")

@@ -1,6 +1,6 @@
 """A driver for other people's decoders in Python: ``python -m examples.conformance.peers NAME``.
 
-Each is fed as its users feed it. From the root of a checkout, since most of them stand in
+Each is fed as its users feed it. Run it from the root of a checkout, since most of them are in
 `benchmarks.peers`.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["NAMES"]
 
 
 def _google_genai(chunks: Iterable[bytes]) -> Iterator[str]:
-    # It tells the data alone: its API sends nothing else.
+    # It returns only the data: its API sends nothing else.
     httpx: Any = import_module("httpx")
     client: Any = import_module("google.genai._api_client")
 
