@@ -1,4 +1,4 @@
-"""``python -m sse_httpxr URL``: what ``sse-tail URL`` is, from before it had a package."""
+"""``python -m sse_httpxr URL``: the same as ``sse-tail URL``, from before it was a package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a response of httpxr's is as chunks, and how it is closed."""
+"""How to read an httpxr response in chunks, and how to close it."""
 
 from __future__ import annotations
 

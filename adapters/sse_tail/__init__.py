@@ -1,4 +1,4 @@
-"""The command line, ``sse-tail``, and the demo: a program on the public names of the adapters."""
+"""The command line, ``sse-tail``, and the demo: a program on the adapters' public names."""
 
 from .cli import main
 

@@ -1,4 +1,4 @@
-"""``python -m sse_tail URL``: as ``sse-tail URL``."""
+"""``python -m sse_tail URL``: the same as ``sse-tail URL``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The command line's arguments: what there is, what it means, and which values are refused.
+"""The command line's arguments: which there are, what they mean, and which values are refused.
 
-Its plan: `make_parser` has all options, in the groups of the help; below it stand the functions
-that check a value, each an argparse ``type``. What no single value shows (a URL that is missing, a
-client that is not installed) is refused by the modules that need it, through ``parser.error``.
+Its plan: `make_parser` has all options, in the groups of the help; below it are the functions that
+check a value, each an argparse ``type``. What no single value shows (a missing URL, a client that
+is not installed) is refused by the modules that need it, through ``parser.error``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ examples:
     --json-body @question.json https://example.com/v1/chat/completions
 """
 
-# What a header's value cannot have. Surrogates stand for arguments that are not text.
+# What a header value cannot contain. Surrogates stand for arguments that are not text.
 _NOT_IN_A_VALUE: Final = re.compile("[\\x00-\\x08\\x0a-\\x1f\\x7f\\ud800-\\udfff]")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 

@@ -1,4 +1,4 @@
-"""The HTTP client: the one that is asked for, or the first that is installed."""
+"""The HTTP client: the one asked for, or the first that is installed."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class HTTPClient(NamedTuple):
         """Return a client with the proxy and the certificates that the options ask for.
 
         Returns:
-            The arguments of `subscribe` that stand for it. The environment's proxies and roots hold
-            as well.
+            The arguments of `subscribe` that stand for it. The environment's proxies and roots
+            apply too.
         """
         try:
-            # Also for httpxr, which accepts a file that has no certificates.
+            # For httpxr too, which accepts a file without certificates.
             context = options.cacert and ssl.create_default_context(cafile=options.cacert)
         except OSError as error:
             parser.error(f"--cacert {options.cacert}: {error}")
@@ -51,12 +51,12 @@ class HTTPClient(NamedTuple):
                 transport = self.library.AsyncClient(verify=verify, proxy=options.proxy)
                 return {"client": self.library.Client(), "transport": transport}
             return {"client": self.library.Client(verify=context or verify, proxy=options.proxy)}
-        except Exception as error:  # each client has kinds of its own, and ImportError for socks5
+        except Exception as error:  # each client has its own kinds, and ImportError for socks5
             parser.error(f"--proxy: {error}")
 
     @contextmanager
     def subscribe(self, request: Mapping[str, Any]) -> Generator[Subscription[Any]]:
-        """Subscribe to a stream; close the client in the end.
+        """Subscribe to a stream; close the client at the end.
 
         Args:
             request: The arguments of the adapter's ``subscribe``.

@@ -1,4 +1,4 @@
-"""A decoder whose chunks others see, too: how a program gets at the bytes of a subscription."""
+"""A decoder whose chunks others see too: how a program gets at the bytes of a subscription."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Observer(Protocol):
 def observed(
     observers: Sequence[Observer], on_comment: Callable[[str], object] | None = None
 ) -> DecoderFactory:
-    """Return what makes the decoders of a subscription, so that observers see its chunks.
+    """Return a factory for a subscription's decoders that shows its chunks to observers.
 
     Args:
         observers: Who sees them.
@@ -41,7 +41,7 @@ def observed(
         for observer in observers:
             observer.connected()
         decoder = SSEDecoder(last_event_id=last_event_id, on_comment=on_comment)
-        # It is one by its shape: the decoder in C has no subclasses.
+        # One by its shape only: the decoder in C cannot be subclassed.
         return cast("SSEDecoder", _ObservedDecoder(decoder, observers)) if observers else decoder
 
     return make

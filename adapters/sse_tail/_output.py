@@ -1,4 +1,4 @@
-"""Events as text: an event stream, JSON, the data alone, or one value of it."""
+"""Events as text: an event stream, JSON, just the data, or one value from it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ __all__ = ["Form"]
 
 
 class Form:
-    """Makes the text of events, in the form that the options ask for.
+    """Turns events into text, in the form that the options ask for.
 
     Args:
         options: As the parser has them.
-        encoding: That of the output.
+        encoding: The output's.
     """
 
     def __init__(self, options: Namespace, encoding: str) -> None:
         self._is_json: bool = options.json
         self._is_data: bool = options.data
         self._path: list[str] | None = None if options.field is None else options.field.split(".")
-        # Where the output cannot have all characters, JSON's own escapes are better than Python's.
+        # If the output cannot have all characters, JSON's own escapes are better than Python's.
         self._is_utf8 = codecs.lookup(encoding).name == "utf-8"
-        # Keeps back a high surrogate, the first half of a pair, until the second one comes: servers
-        # cut strings between the two, and send each half in an event of its own. A half that stays
-        # alone becomes U+FFFD.
+        # Holds a high surrogate, the first half of a pair, back until the second comes: servers cut
+        # strings between the two, and send each half in its own event. A half that stays alone
+        # becomes U+FFFD.
         self._pairs = codecs.getincrementaldecoder("utf-16-le")("replace")
 
     def text_of(self, event: ServerSentEvent) -> str | None:
@@ -51,7 +51,7 @@ class Form:
         return encode_comment(text).decode()
 
     def rest(self) -> str:
-        """Return what has been kept back, now that nothing follows; ``""``: nothing was."""
+        """Return what was held back, now that nothing follows; ``""``: nothing was."""
         rest = self._pairs.decode(b"", final=True)
         self._pairs.reset()
         return rest
@@ -69,7 +69,7 @@ class Form:
 
 
 def _value_at(path: Sequence[str], data: str) -> object:
-    """Return a value within JSON data; ``None`` where there is none."""
+    """Return a value within JSON data; ``None`` if there is none."""
     try:
         value: object = json.loads(data)
         for name in path:

@@ -1,4 +1,4 @@
-"""What is printed of a stream: the events that are asked for, up to its end; comments."""
+"""What is printed of a stream: the events asked for, up to its end; comments."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class Printer:
         self._console.write(self._form.comment(text))
 
     def print_events(self, events: Iterable[ServerSentEvent]) -> None:
-        """Print the events that are asked for, until there are no more.
+        """Print the events asked for, until there are no more.
 
         Raises:
-            IncompleteStream: The event that was to be the last has not come.
+            IncompleteStream: The event that should have been the last has not come.
         """
         try:
             self._print_events(events)

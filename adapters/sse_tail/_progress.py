@@ -8,7 +8,7 @@ from typing import Final
 
 __all__ = ["Progress"]
 
-_WINDOW: Final = 20  # lines; the rate is that of the time in which they were drawn
+_WINDOW: Final = 20  # lines; the rate is for the time in which they were drawn
 
 _UNITS: Final = ("kB", "MB", "GB")
 
@@ -37,7 +37,7 @@ class Progress:
         self._last_event = time.monotonic()
 
     def text(self) -> str:
-        """Return the line: events, bytes, rate, and for how long there has been no event."""
+        """Return the line: events, bytes, rate, and how long there has been no event."""
         now = time.monotonic()
         then, events = self._past[0]
         rate = (self._events - events) / max(now - then, 0.001)
@@ -49,7 +49,7 @@ class Progress:
 
 
 def _size(count: int) -> str:
-    """Return a number of bytes for people."""
+    """Return a number of bytes in readable form."""
     if count < 1000:
         return f"{count} B"
     power = min(len(_UNITS), (len(str(count)) - 1) // 3)

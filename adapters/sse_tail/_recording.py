@@ -21,7 +21,7 @@ class Recorder:
     """Writes what it sees of a stream to a cassette, each chunk at once; an observer.
 
     Args:
-        file: To be opened as UTF-8. It stays the caller's to close.
+        file: Opened as UTF-8. Closing it is up to the caller.
     """
 
     def __init__(self, file: IO[str]) -> None:
@@ -59,14 +59,14 @@ class Recorder:
             self._is_open = False
             if isinstance(action, (Wait, Fail)):
                 self._writer.end(action.error)
-            elif self._has_ended:  # else it is we who end it
+            elif self._has_ended:  # otherwise it is we who end it
                 self._writer.end()
 
 
 def replay(
     cassette: Cassette, speed: float, new_decoder: DecoderFactory
 ) -> Generator[ServerSentEvent]:
-    """Yield the events of a cassette, each when its time has come.
+    """Yield the events of a cassette, each when its time comes.
 
     Args:
         cassette: As it was read.

@@ -32,7 +32,7 @@ def request_of(parser: ArgumentParser, options: Namespace, library: Any) -> dict
     if options.json_body is not None and "content-type" not in names:
         headers.append(("Content-Type", "application/json"))
     if body == b"" and not names & {"content-length", "transfer-encoding"}:
-        # Clients leave it to the method whether to say that a body is empty.
+        # With clients, it depends on the method whether they say that a body is empty.
         headers.append(("Content-Length", "0"))
     method = options.request or ("GET" if body is None else "POST")
     again = method == "GET" if options.reconnect is None else options.reconnect

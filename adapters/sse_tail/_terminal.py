@@ -1,9 +1,9 @@
 """The two outputs, and what a terminal needs: nothing that it would obey, and whole lines.
 
-A `Console` prints events on stdout and messages on stderr. A thread of its own draws the status
-line, on stderr, since the other one waits for events; whoever prints erases it first. So there are
-three things to keep apart, by one lock: what is drawn, whether stdout is within a line (then
-nothing is drawn, the terminal may be the same), and the two outputs.
+A `Console` prints events on stdout and messages on stderr. A separate thread draws the status line,
+on stderr, since the main one waits for events; whoever prints erases it first. So one lock protects
+three things: what is drawn, whether stdout is within a line (then nothing is drawn, as it may be
+the same terminal), and the two outputs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Console"]
 
-# What a terminal would obey: C0 but tab and LF, DEL, C1. From a server they are shown instead.
+# What a terminal would obey: C0 except tab and LF, DEL, C1. From a server they are shown instead.
 _CONTROL: Final = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]")
 
 _PERIOD: Final = 0.25  # seconds from one status line to the next
@@ -42,12 +42,12 @@ class Console:
 
     @property
     def encoding(self) -> str:
-        """That of stdout."""
+        """Stdout's."""
         return self._out.encoding
 
     @property
     def has_status_line(self) -> bool:
-        """Whether there is room for one: a terminal, and no pipe to a program that uses it, too."""
+        """Whether there is room for one: a terminal, and no pipe to a program that uses it too."""
         if not sys.stderr.isatty():
             return False
         mode = os.fstat(self._out.fileno()).st_mode
@@ -76,7 +76,7 @@ class Console:
 
     @contextmanager
     def status_line(self, text: Callable[[], str]) -> Generator[None]:
-        """Show a line that is drawn anew all the time, and erased in the end.
+        """Show a line that is constantly redrawn, and erased at the end.
 
         Args:
             text: Returns what to show; called in another thread.
@@ -99,13 +99,13 @@ class Console:
             self._draw("")
 
     def _draw(self, text: str) -> None:
-        """Draw the status line in the place of the last one; ``""``: erase it."""
+        """Draw the status line over the last one; ``""``: erase it."""
         if text == self._status:
             return
-        # Without a size the terminal has 0 columns. The last one is left free: some wrap there.
+        # A terminal without a size has 0 columns. The last column is left free: some wrap there.
         columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
         text = text[: columns - 1]
-        # Blanks, since not every terminal knows how to erase.
+        # Blanks, since not every terminal can erase.
         erased = f"\r{' ' * len(self._status)}\r" if self._status else ""
         self._status = text
         with suppress(OSError):  # the terminal has gone

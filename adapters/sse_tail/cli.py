@@ -1,8 +1,8 @@
 """The command line: events as they arrive. ``sse-tail URL``, or ``python -m sse_tail URL``.
 
-Its plan: `main` turns errors into exit statuses. `_run` sees what is asked for; `_tail` and
-`_replay` make a stream of it, live or recorded, and have it watched and printed. The rest is by
-subject: `_arguments`, `_request`, `_clients`, `_recording`; `_printing`, `_output`, `_progress`,
+Its plan: `main` turns errors into exit statuses. `_run` finds out what is asked for; `_tail` and
+`_replay` open a stream, live or recorded, and have it watched and printed. The rest is by subject:
+`_arguments`, `_request`, `_clients`, `_recording`; `_printing`, `_output`, `_progress`,
 `_terminal`.
 """
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: Without the program's name. Default: those of the process.
+        arguments: Without the program's name. Default: the process's.
 
     Returns:
         The exit status.
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _CTRL_C
     except OSError as error:  # of the output: a client's errors are ConnectionFailed
-        # Python would write what is left of it, and complain.
+        # Otherwise Python would write what is left of it, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             console.say(f"error: {error}")
@@ -82,7 +82,7 @@ def _run(parser: ArgumentParser, options: Namespace, console: Console) -> None:
         _replay(parser, options, console)
         return
     client = load_client(parser, options.client)
-    # What its log says is on stderr already.
+    # What its log would say is already on stderr.
     logging.getLogger(client.adapter.__name__).addHandler(logging.NullHandler())
     if options.version:
         print(demo.versions(client))
@@ -146,7 +146,7 @@ def _watched(
         stack: Ends the status line, if there is one.
         options: As the parser has them.
         console: Where to print.
-        observers: Who else is to see the chunks.
+        observers: Who else should see the chunks.
     """
     printer = Printer(options, console)
     if console.has_status_line:
@@ -156,7 +156,7 @@ def _watched(
 
 
 def _reporter(console: Console, *, verbose: bool) -> Callable[[Action], None]:
-    """Return what reports on the connection: all of it, or what is wrong."""
+    """Return what reports on the connection: everything, or just what is wrong."""
 
     def report(action: Action) -> None:
         if isinstance(action, Wait):

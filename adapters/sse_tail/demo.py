@@ -3,8 +3,8 @@
 A small event server on 127.0.0.1 has an answer that comes token by token, as chat APIs send it, a
 ticker with ids, event names and heartbeats, and a ticker whose connection breaks. They are read
 with a plain ``Client`` of httpxr, httpx or httpx2, one after the other; then with an
-``AsyncClient``, two at once. Each line is printed when its event is there. Ends by itself after
-some twelve seconds.
+``AsyncClient``, two at once. Each line is printed as soon as its event is there. It ends by itself
+after some twelve seconds.
 
 Its plan: the client's code comes first, sync and async; then the program and what it prints; the
 server last. ``adapter`` is `sse_httpxr` or `sse_httpx`: what is done with them is the same.
@@ -169,7 +169,7 @@ def read_streams(http: HTTPClient, url: str) -> None:
 
 
 class Screen:
-    """Prints an event in a line, with its times; in colour on a terminal."""
+    """Prints each event on a line, with its times; in colour on a terminal."""
 
     def __init__(self) -> None:
         self._in_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -209,7 +209,7 @@ class Screen:
         )
 
     def _event(self, sent: float, colour: str, text: str) -> None:
-        # Server and client are one process, so that they have one clock.
+        # Server and client are one process, so they share a clock.
         now = time.perf_counter()
         delay = (now - sent) * 1000
         self._delays.append(delay)
@@ -245,7 +245,7 @@ class EventServer(ThreadingHTTPServer):
 
 class EventHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Or TCP holds an event back, some 40 ms, until the client has acknowledged the one before.
+    # Otherwise TCP holds an event back, some 40 ms, until the client has acknowledged the last one.
     disable_nagle_algorithm = True
 
     def __init__(self, pace: float, *args: Any) -> None:
@@ -253,7 +253,7 @@ class EventHandler(BaseHTTPRequestHandler):
         super().__init__(*args)  # this answers the request
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # that a client leaves is no error
+        with suppress(ConnectionError):  # a client that leaves is not an error
             super().handle()
 
     def do_POST(self) -> None:

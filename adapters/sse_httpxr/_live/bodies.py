@@ -1,4 +1,4 @@
-"""The chunks of any response of httpxr's: opened by us, by somebody else, or built of bytes."""
+"""The chunks of any httpxr response: opened by us, by somebody else, or built from bytes."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def async_chunks_of(response: httpxr.Response) -> AsyncChunks:
     source: LiveSource | AsyncIterator[bytes]
     if is_httpxr_source(stream):
         # Opened by somebody else, whose client does the waiting. All references but ours go, so
-        # that closing closes.
+        # that closing really closes.
         del stream
         source = take_source(response)
     elif is_read_body(stream):
         source = _already_read(stream)
     elif not is_async_iterable(stream):
-        # Iterated, the first kind of these would look like an empty body.
+        # If iterated, the first kind of these would look like an empty body.
         raise TypeError(
             f"this response's body ({type(stream).__name__}) is synchronous: use `for`, or"
             " aconnect_sse() with an httpxr.AsyncClient"
@@ -68,8 +68,8 @@ async def _already_read(stream: Iterable[bytes]) -> AsyncIterator[bytes]:
 def content_encoding_of(response: httpxr.Response) -> str:
     """Return the content codings that httpxr has left; ``""``: none.
 
-    It takes the header out where it has undone the coding, and leaves both where it does not know
-    the coding, or its name is not in lower case. What was read before is decoded in any case.
+    Where httpxr has decoded the body it removes the header; where it does not know the coding, or
+    its name is not in lower case, it leaves both. What was read before is decoded in any case.
     """
     stream = stream_of(response)
     if stream is None or is_read_body(stream):
@@ -78,6 +78,6 @@ def content_encoding_of(response: httpxr.Response) -> str:
 
 
 def idle_timeout_of(response: httpxr.Response) -> float | None:
-    """Return the timeout that a response was opened with; ``None`` if not by us, or with none."""
+    """Return the timeout that we opened a response with; ``None`` if we did not, or with none."""
     stream = stream_of(response)
     return stream.idle_timeout if isinstance(stream, (SyncChunks, AsyncChunks)) else None

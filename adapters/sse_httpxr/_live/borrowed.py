@@ -1,4 +1,4 @@
-"""Awaiting a future that one does not own."""
+"""Awaiting a future without owning it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class BorrowedFuture:
 
     Cancelling a task that awaits a plain future cancels the future. `asyncio.shield` prevents that,
     at the price of another future and another turn of the event loop: 5 % of what httpxr needs for
-    a chunk. This does the same without them: it passes on to the future all that `asyncio.Task`
-    asks of what it awaits (see `asyncio.isfuture`), except for ``cancel``.
+    a chunk. This does the same without them: it forwards to the future everything that
+    `asyncio.Task` asks of what it awaits (see `asyncio.isfuture`), except for ``cancel``.
 
     Awaiting raises what the future does, or what `fail` is given. It may be awaited again.
     """
@@ -30,15 +30,15 @@ class BorrowedFuture:
         self._wake_up: Callable[[asyncio.Future[Any]], object] | None = None
         self._context: Context | None = None
         self.future: asyncio.Future[Any] | None = None
-        """What to await; to be set before."""
+        """What to await; set it first."""
 
     def __await__(self) -> Generator[BorrowedFuture, None, None]:
         self._asyncio_future_blocking = True
         yield self
 
     def fail(self, error: BaseException) -> bool:
-        """Raise an error in the awaiting task; return ``False`` if the future is done by now."""
-        # The callback is gone once the future is done, and the task about to run.
+        """Raise an error in the awaiting task; return ``False`` if the future is already done."""
+        # Once the future is done, the callback is gone, and the task about to run.
         wake_up, future = self._wake_up, self.future
         if wake_up is None or future is None or not future.remove_done_callback(wake_up):
             return False
@@ -48,7 +48,7 @@ class BorrowedFuture:
         return True
 
     def forget(self) -> None:
-        """Let go of the future, and of the task that has waited for it."""
+        """Let go of the future, and of the task that waited for it."""
         self.future = self._wake_up = self._context = None
 
     def forget_and_cancel(self) -> None:

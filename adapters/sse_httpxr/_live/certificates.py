@@ -1,8 +1,8 @@
 """Why a TLS connection failed: whether the server's certificate was refused, and for what reason.
 
-httpxr's error for it is the one for every failed connection, and says nothing. Its TLS library logs
-the reason, through `logging`, before that error is raised; but not which connection it is about. So
-it is taken for that of an opening only if no other opening of ours was under way at the time.
+httpxr raises the same error as for every failed connection, which says nothing. Its TLS library
+logs the reason, through `logging`, before that error is raised, but not which connection it is
+about. So it is attributed to an opening only if no other opening of ours was under way at the time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OPENING: Final = "failed to verify TLS certificate: "
 
 
 class CertificateRefused(httpxr.ConnectError):
-    """The server's certificate is not one to trust; the next attempt will find the same."""
+    """The server's certificate is not trusted; the next attempt will find the same."""
 
 
 class Watch:
@@ -63,7 +63,7 @@ _lock: Final = threading.Lock()
 
 
 class _Listener(logging.Filter):
-    """Lets every record pass, and tells the watches of those about certificates."""
+    """Lets every record pass, and tells the watches about those on certificates."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()

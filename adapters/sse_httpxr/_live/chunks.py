@@ -1,9 +1,9 @@
-"""The body of a live response as a stream of httpxr's own kind: chunk by chunk, sync and async.
+"""The body of a live response as an httpxr stream: chunk by chunk, sync and async.
 
-Both wait for the one read under way (`reads`), no longer than ``idle_timeout``, and say in httpxr's
-errors what came of it (`errors`). A timeout leaves the read as it is, for the next call to go on
-with; a sync wait is a run of the private loop (`loop`), an asynchronous one is on asyncio with a
-borrowed future (`borrowed`) and a `timer`.
+Both wait for the one pending read (`reads`), no longer than ``idle_timeout``, and raise what went
+wrong as httpxr's errors (`errors`). A timeout leaves the read as it is, for the next call to go on
+with. A sync wait runs the private loop (`loop`); an asynchronous one is on asyncio, with a borrowed
+future (`borrowed`) and a `timer`.
 """
 
 from __future__ import annotations
@@ -182,6 +182,6 @@ class AsyncChunks(httpxr.AsyncByteStream):
 
 
 def is_being_cancelled() -> bool:
-    """Whether somebody cancels the current task, and not only the read that it waits for."""
+    """Whether the current task is being cancelled, and not just the read that it waits for."""
     task: Any = asyncio.current_task()
     return task is not None and hasattr(task, "cancelling") and task.cancelling() > 0  # 3.11

@@ -1,4 +1,4 @@
-"""Closing a response, and with it the connection. httpxr's own ``close`` leaves that open."""
+"""Closing a response, and the connection with it. httpxr's own ``close`` leaves that open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["aclose_response", "close_response"]
 
 
 def close_response(response: httpxr.Response) -> None:
-    """Close a response of `open_live`, and with it the connection."""
+    """Close a response from `open_live`, and the connection with it."""
     close: Callable[[], object] | None = getattr(stream_of(response), "close", None)
     if close is not None:
         close()
@@ -26,7 +26,7 @@ def close_response(response: httpxr.Response) -> None:
 
 
 async def aclose_response(response: httpxr.Response) -> None:
-    """Close a response of `aopen_live`, and with it the connection."""
+    """Close a response from `aopen_live`, and the connection with it."""
     close: Callable[[], Awaitable[object]] | None = getattr(stream_of(response), "aclose", None)
     if close is not None:
         await close()

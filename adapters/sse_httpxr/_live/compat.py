@@ -1,7 +1,7 @@
-"""What httpxr has at run time and its stubs leave out, each with a type; and its private names.
+"""What httpxr has at run time but its stubs leave out, each with a type; and its private names.
 
-The private ones were there in httpxr 0.30.24. Where one is missing the answer is the careful one.
-In this order: transports, streams, what a client has, what a response has.
+The private ones exist in httpxr 0.30.24. If one is missing, the answer is the cautious one. In this
+order: transports, streams, what a client has, what a response has.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def is_sync_transport(transport: object) -> TypeGuard[SyncTransport]:
 
 
 def is_network_transport(transport: object) -> TypeGuard[AsyncTransport]:
-    """Whether this is httpxr's own async transport, and no mock or custom one."""
+    """Whether this is httpxr's own async transport, not a mock or custom one."""
     return type(transport) is _httpxr.AsyncHTTPTransport
 
 
@@ -85,7 +85,7 @@ def is_sync_network_transport(transport: object) -> TypeGuard[SyncTransport]:
 
 
 def is_asgi_transport(transport: object) -> bool:
-    """Whether this calls an application in place of sending a request."""
+    """Whether this calls an application instead of sending a request."""
     return isinstance(transport, _httpxr.ASGITransport)
 
 
@@ -94,12 +94,12 @@ def is_httpxr_source(stream: object) -> TypeGuard[LiveSource]:
     return isinstance(stream, _httpxr.AsyncResponseStream)
 
 
-# Not `httpxr.ByteStream`, of which that is an unrelated twin.
+# Not `httpxr.ByteStream`, an unrelated twin of that.
 _ReadBody = cast("type[object]", type(_httpxr.Response(200, content=b"").stream))
 
 
 def is_async_iterable(stream: Any) -> bool:
-    """Whether this is one, and not the base class of sync streams, which gives nothing then."""
+    """Whether this is one, and not the base class of sync streams, which yields nothing."""
     kind: Any = cast("Any", type(stream))
     return getattr(kind, "__aiter__", None) not in (None, httpxr.SyncByteStream.__aiter__)
 
@@ -110,7 +110,7 @@ def is_read_body(stream: object) -> TypeGuard[Iterable[bytes]]:
 
 
 def take_source(response: httpxr.Response) -> LiveSource:
-    """Return a response's unread body, and leave the response without it.
+    """Take a response's unread body out of the response, and return it.
 
     httpxr closes a connection when the last reference to its stream goes, and at no other time; so
     none may stay behind in a response.
@@ -123,14 +123,14 @@ def take_source(response: httpxr.Response) -> LiveSource:
 
 
 def set_content(response: httpxr.Response, content: bytes) -> None:
-    """Make this what a response has been read as, if that can be."""
+    """Make this the content that a response has been read to, if possible."""
     set_result: Callable[[bytes], object] | None = getattr(response, "_set_aread_result", None)
     if set_result is not None:
         set_result(content)
 
 
 def has_proxy(transport: object) -> bool:
-    """Whether httpxr's own transport goes through a proxy, as far as can be seen."""
+    """Whether httpxr's own transport goes through a proxy, as far as we can see."""
     try:
         pool: object = getattr(transport, "_pool", transport)
     except ImportError:  # it looks for the optional httpcore to build a proxy's pool
@@ -147,14 +147,14 @@ def client_transport(client: AnyClient, url: httpxr.URL) -> object:
     if not (is_network_transport(own) or is_sync_network_transport(own)) and not any(
         chosen is mount for mount in mounts.values()
     ):
-        # A proxy from the environment takes precedence over a transport that the user gave; that
-        # is meant for the network, and not for mock and custom transports.
+        # A proxy from the environment takes precedence over a transport that the user gave; that is
+        # meant for the network, and not for mock and custom transports.
         return own
     return chosen
 
 
 def is_from_environment(client: AnyClient, transport: object) -> bool:
-    """Whether a client uses this transport because of HTTP_PROXY and its like."""
+    """Whether a client uses this transport because of HTTP_PROXY and the like."""
     internals: Any = client
     mounts: Mapping[str, object] = internals._mounts
     return transport is not internals._transport and not any(
@@ -188,12 +188,12 @@ def extensions_of(request: httpxr.Request) -> dict[str, Any]:
 
 
 def content_type_of(response: httpxr.Response) -> str:
-    """Return the ``Content-Type`` header as it was sent; ``""`` where there is none."""
+    """Return the ``Content-Type`` header as it was sent; ``""`` if there is none."""
     return response.headers.get("content-type") or ""
 
 
 def request_of(response: httpxr.Response) -> httpxr.Request | None:
-    """Return the request of a response, or ``None`` where it has none."""
+    """Return the request of a response; ``None`` if it has none."""
     try:
         return response.request
     except RuntimeError:
@@ -201,7 +201,7 @@ def request_of(response: httpxr.Response) -> httpxr.Request | None:
 
 
 def stream_of(response: httpxr.Response) -> object:
-    """Return the body of a response, or ``None`` where it was read to its end."""
+    """Return the body of a response; ``None`` if it was read to its end."""
     try:
         stream: object = response.stream
     except httpxr.StreamError:

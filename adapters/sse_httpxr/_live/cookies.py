@@ -1,7 +1,7 @@
-"""Cookies of a client's jar, sent and kept by the rules of `http.cookiejar`.
+"""The cookies in a client's jar, sent and kept by the rules of `http.cookiejar`.
 
-httpxr keeps them in such a jar, but it stores each for any domain, and sends each to any host; so
-here the jar does both itself.
+httpxr keeps them in such a jar, but stores each for any domain, and sends each to any host; so here
+the jar does both itself.
 """
 
 from __future__ import annotations

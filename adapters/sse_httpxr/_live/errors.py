@@ -1,4 +1,4 @@
-"""What reading a live body raises, in terms of httpxr."""
+"""What reading a live body raises, in httpxr's terms."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_timeout(seconds: float | None, request: httpxr.Request | None) -> httpx
 
 
 def raise_read_error(error: BaseException, request: httpxr.Request | None) -> NoReturn:
-    """Raise the error of a failed read in terms of httpxr."""
+    """Raise the error of a failed read in httpxr's terms."""
     if isinstance(error, asyncio.CancelledError):
         raise stream_closed() from None
     if isinstance(error, OSError):  # httpxr's for whatever happens within a body

@@ -1,11 +1,12 @@
 """From a request to the response that answers it: authentication, hooks, cookies, redirects.
 
-httpxr's clients apply these only on paths that do not stream, or wrongly there. This is their logic
-once, for sync and async: a coroutine over a `Wire`, which does the I/O. A sync wire never suspends.
+httpxr's clients apply these only on paths that do not stream, or apply them wrongly. Here is their
+logic once, for sync and async: a coroutine over a `Wire`, which does the I/O. A sync wire never
+suspends.
 
-Two loops, one in the other, as in httpx: the outer one asks the authentication for the next
-request until it is content with a response (`exchange`); the inner one sends that request, with
-hooks and cookies, and follows redirects (`_send`, `_redirect`).
+Two nested loops, as in httpx: the outer one asks the authentication for the next request until that
+is content with a response (`exchange`); the inner one sends the request, with hooks and cookies,
+and follows redirects (`_send`, `_redirect`).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Wire(Protocol):
         ...
 
     async def read(self, response: httpxr.Response) -> None:
-        """Read the body of a response, for it to be looked at."""
+        """Read the body of a response, so that it can be looked at."""
         ...
 
     async def close(self, response: httpxr.Response) -> None:
@@ -50,7 +51,7 @@ class Wire(Protocol):
         ...
 
     async def call(self, hook: Callable[[Any], Any], argument: object) -> None:
-        """Call an event hook; await what it returns, if that can be."""
+        """Call an event hook; await what it returns, if possible."""
         ...
 
 
@@ -67,14 +68,14 @@ async def exchange(
     Args:
         wire: Does the I/O.
         client: Whose cookies and event hooks apply.
-        request: Complete, but for the authentication.
+        request: Complete, except for the authentication.
         auth: What httpxr takes as such, or ``None``.
         follow_redirects: Whether a redirect is followed, or is the final response.
 
     Raises:
         httpxr.TooManyRedirects: After 20 redirects.
         httpxr.RequestError: As the wire raises it.
-        TypeError: ``auth`` is nothing that httpxr takes.
+        TypeError: ``auth`` is not something that httpxr takes.
     """
     flow = _AuthFlow(auth, request, is_async=wire.is_async)
     history: list[httpxr.Response] = []
@@ -82,7 +83,7 @@ async def exchange(
     while True:
         response = await _send(wire, client, authorized, history, follow_redirects)
         try:
-            # An event stream has no end: of that one a flow gets the headers only.
+            # An event stream has no end: a flow gets only its headers.
             if flow.requires_response_body and why_no_event_stream(
                 response.status_code, content_type_of(response)
             ):
@@ -92,7 +93,7 @@ async def exchange(
             await wire.close(response)
             raise
         if following is None:
-            # Only here: httpxr copies the history of each response within it, 2**n for n of them.
+            # Only here: httpxr copies the history of each response in it, 2**n for n of them.
             response.history = history
             return response
         await wire.close(response)
@@ -128,7 +129,7 @@ async def _send(
 
 
 def _redirect(request: httpxr.Request, response: httpxr.Response) -> httpxr.Request | None:
-    """Return the request that a redirect asks for; ``None`` if the response is none.
+    """Return the request that a redirect asks for; ``None`` if the response is not a redirect.
 
     See "HTTP-redirect fetch", Fetch Standard 4.4.
     """
@@ -170,7 +171,7 @@ def _origin(url: httpxr.URL) -> tuple[str, str, int | None]:
 
 
 async def _call_hooks(wire: Wire, client: AnyClient, kind: str, argument: object) -> None:
-    """Call the client's event hooks of a kind, as for each request and response of a chain."""
+    """Call the client's event hooks of a kind, for each request and response of a chain."""
     for hook in event_hooks(client, kind):
         await wire.call(hook, argument)
 

@@ -1,8 +1,8 @@
 """An event loop for one future at a time, run in the calling thread: how a sync stream is live.
 
-httpxr's sync transport reads a body whole before it returns; only its async transport streams. It
-needs an event loop to tell its results to, and no more of one than this: futures, and a queue of
-callbacks that its own threads may add to. So there is no selector, no file descriptor and no
+httpxr's sync transport reads a whole body before it returns; only its async transport streams. That
+needs an event loop to report its results to, but no more of one than this: futures, and a queue of
+callbacks that httpxr's threads may add to. So there is no selector, no file descriptor and no
 thread here, and a chunk costs less than on asyncio's own loop. Ctrl-C interrupts the wait.
 """
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PrivateLoop"]
 
-# Seconds. On Windows a wait for a lock cannot be interrupted by Ctrl-C, so it is cut in pieces.
+# Seconds. On Windows, Ctrl-C cannot interrupt a wait for a lock, so it is cut into pieces.
 _LONGEST_WAIT: Final = 0.05 if sys.platform == "win32" else None
 
 
 class PrivateLoop:
-    """Runs what httpxr's futures ask to be called, while somebody waits for one of them.
+    """Runs the callbacks of httpxr's futures while somebody waits for one of them.
 
     It has the methods of `asyncio.AbstractEventLoop` that these futures call, and no others.
     """
@@ -36,7 +36,7 @@ class PrivateLoop:
         self._handles: queue.SimpleQueue[asyncio.Handle] = queue.SimpleQueue()
         self._self = cast("asyncio.AbstractEventLoop", self)
         self.is_in_use = False
-        """Whether a thread is in `run`; no other one may be, then."""
+        """Whether a thread is in `run`; then no other may enter."""
         self.ends_with_process = False
         """Set when the interpreter ends: whoever is in `run`, a daemon thread, stays there."""
 
@@ -46,8 +46,8 @@ class PrivateLoop:
         """Call ``start``, and run callbacks until the future that it returns is done.
 
         Returns:
-            The future. It is left as it is, not done, when ``timeout`` seconds are over. Likewise
-            when Ctrl-C interrupts the wait, so ``start`` should keep hold of it.
+            The future. It is left pending after ``timeout`` seconds. So it is when Ctrl-C
+            interrupts the wait, so ``start`` should keep hold of it.
         """
         next_handle = self._handles.get
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -73,7 +73,7 @@ class PrivateLoop:
                 while not self._handles.empty():
                     next_handle()._run()
             while self.ends_with_process and not is_ending:
-                # And so not raise in a thread that is about to end anyway.
+                # So as not to raise in a thread that is about to end anyway.
                 time.sleep(1)  # pragma: no cover, the process ends in it
             return future
         finally:
@@ -81,7 +81,7 @@ class PrivateLoop:
             asyncio._set_running_loop(outer)
 
     def run_and_cancel(self, start: Callable[[], asyncio.Future[Any]]) -> None:
-        """Call ``start``, cancel the future that it returns, and let httpxr know of it at once."""
+        """Call ``start``, cancel the future that it returns, and let httpxr know at once."""
 
         def start_and_cancel() -> asyncio.Future[Any]:
             future = start()
@@ -108,7 +108,7 @@ class PrivateLoop:
     call_soon_threadsafe = call_soon
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Nothing: a future that fails after its stream was closed is nobody's concern."""
+        """Nothing: a future that fails after its stream was closed concerns nobody."""
 
     def get_debug(self) -> bool:
         return False

@@ -30,7 +30,7 @@ def open_live(
     timeouts = Timeouts.of(client, options)
     request = capture(client, method, url, options, timeouts.pool)
     wire = SyncWire(client, options.get("transport"), timeouts, abort or Abort())
-    # The wire blocks where an async one would suspend, so that this runs to its end.
+    # The wire blocks where an async one would suspend, so this runs to its end.
     coroutine = exchange(
         wire,
         client,

@@ -1,7 +1,7 @@
 """What httpxr does not survive by itself: a fork, and the end of the interpreter.
 
-Its threads do not exist in a forked child, where all that needs them would wait for ever. And when
-they have something to tell to an interpreter that is gone, they print a Rust panic.
+Its threads do not exist in a forked child, where everything that needs them would wait for ever.
+And when they have something to report to an interpreter that is gone, they print a Rust panic.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 __all__ = ["Stream", "check_fork", "note_cancellation", "note_use", "register"]
 
-# Seconds that httpxr's threads need to let go of what was cancelled; more than that, in fact.
+# Seconds: more than enough for httpxr's threads to let go of what was cancelled.
 _SETTLING: Final = 0.05
 
 
@@ -26,7 +26,8 @@ class Stream(Protocol):
         ...
 
     def forget_after_fork(self) -> object:
-        """Forget the connection, which is another process's; return what must not be freed."""
+        """Forget the connection, which belongs to another process; return what must not be
+        freed."""
         ...
 
 

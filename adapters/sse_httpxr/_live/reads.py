@@ -1,12 +1,12 @@
-"""The reads of one stream of httpxr's: one under way at a time, and closing.
+"""The reads of one httpxr stream: one pending at a time, and closing.
 
-- A read that was given to httpxr is cancelled only to close the stream, as httpxr would drop the
+- A read that httpxr was asked for is cancelled only to close the stream, as httpxr would drop a
   chunk that it has already taken from the network. So a read outlives a timeout, or the task that
   waited for it, and whoever asks next gets its bytes (`start`, `take`).
 - httpxr closes a connection when the last reference to its stream goes. So there is one, here, and
   it is in no local variable of a frame that an exception could keep alive (`forget`).
-- A finished read can hold another reference for a while, on a thread of httpxr's; a cancelled one
-  does not. So closing cancels a read, and starts one to cancel if none is under way (`close`).
+- A finished read can hold another reference for a while, on an httpxr thread; a cancelled one does
+  not. So closing cancels a read, and starts one to cancel if none is pending (`close`).
 - The process may fork, or end, while a stream is open (`forget_after_fork`, `close_at_exit`).
 """
 
@@ -50,14 +50,14 @@ class _Reads(ABC):
         return self._source is not None
 
     def start(self) -> asyncio.Future[bytes]:
-        """Return the read under way; if there is none, start one."""
+        """Return the pending read; if there is none, start one."""
         if self._pending is None:
             assert self._source is not None
             self._pending = self._source.__anext__()
         return self._pending
 
     def take(self) -> asyncio.Future[bytes] | None:
-        """Return the read under way, for its result; ``None`` if the stream was closed since."""
+        """Return the pending read, for its result; ``None`` if the stream has been closed since."""
         future, self._pending = self._pending, None
         return future
 
@@ -102,7 +102,7 @@ class SyncReads(_Reads):
         self.close()
 
     def raise_closed(self) -> NoReturn:
-        """Say that the stream was closed; not to a thread that ends with the interpreter."""
+        """Say that the stream was closed, but not to a thread that ends with the interpreter."""
         while self._loop.ends_with_process:  # as `PrivateLoop.run`
             time.sleep(1)  # pragma: no cover, the process ends in it
         raise stream_closed()
@@ -124,7 +124,7 @@ class AsyncReads(_Reads):
             source = _TaskSource(cast("AsyncIterator[bytes]", source))
         super().__init__(source)
         self.wait = BorrowedFuture()
-        """For the one task that waits for the read under way."""
+        """For the one task that waits for the pending read."""
         # Where it was first read, and whether that has ended for good.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ends_with_process = False
@@ -143,7 +143,7 @@ class AsyncReads(_Reads):
             await foreign.aclose()
 
     def close(self) -> bool:
-        """Cancel the read under way, or one started for it; return whether there is such a one."""
+        """Cancel the pending read, or one started for that; return whether there is one."""
         pending = self._pending
         if pending is None and is_httpxr_source(self._source):
             try:
@@ -158,7 +158,7 @@ class AsyncReads(_Reads):
         try:
             if asyncio._get_running_loop() is loop:
                 pending.cancel()
-                # What a thread of httpxr's releases, it frees in the next call from Python only.
+                # What an httpxr thread releases is only freed in the next call from Python.
                 for delay in (0.005, 0.05):
                     loop.call_later(delay, httpxr.Timeout, None)
             else:
@@ -181,7 +181,7 @@ class AsyncReads(_Reads):
             pass
 
     async def raise_closed(self) -> NoReturn:
-        """Say that the stream was closed; not to a task that ends with the interpreter."""
+        """Say that the stream was closed, but not to a task that ends with the interpreter."""
         if self._ends_with_process:
             await asyncio.Event().wait()  # for ever, as `PrivateLoop.run`
         raise stream_closed()
@@ -192,7 +192,7 @@ class AsyncReads(_Reads):
 
 
 class _TaskSource:
-    """Any asynchronous iterator, read as a stream of httpxr's is."""
+    """Any asynchronous iterator, read like an httpxr stream."""
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
         self._chunks = chunks

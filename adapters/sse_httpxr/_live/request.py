@@ -1,7 +1,7 @@
 """The request that a client would send, taken from it without sending it.
 
 The client's own code merges its base URL, parameters, headers, cookies and the body into it; what
-it does wrongly is mended here.
+it does wrong is mended here.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def capture(
     options: RequestOptions,
     pool: float | None,
 ) -> httpxr.Request:
-    """Return the request that ``client.request`` would send, but for authentication and hooks.
+    """Return the request that ``client.request`` would send, without authentication and hooks.
 
     Args:
-        pool: Seconds to wait for a free connection of the client's limits.
+        pool: Seconds to wait for a free connection within the client's limits.
     """
     try:
         client.request(method, url, auth=_Capture(), **_arguments(client, options, pool))
@@ -73,9 +73,9 @@ class _Captured(Exception):
 
 
 class _Capture:
-    """Authentication that takes the complete request away, before it is sent."""
+    """Authentication that takes the complete request away before it is sent."""
 
-    # With the sync one among them, a sync client does not call its hooks before.
+    # With the sync method among these, a sync client does not call its hooks first.
     def auth_flow(self, request: httpxr.Request) -> Any:
         raise _Captured(request)
 
@@ -101,7 +101,7 @@ def _arguments(client: AnyClient, options: RequestOptions, pool: float | None) -
 
 
 def whole_content(content: object) -> bytes | str:
-    """Return a request's content as what can be sent again, after a redirect."""
+    """Return a request's content in a form that can be sent again, after a redirect."""
     if isinstance(content, (bytes, str)):
         return content
     if isinstance(content, (bytearray, memoryview)):
@@ -115,7 +115,7 @@ def whole_content(content: object) -> bytes | str:
 def _completed(
     request: httpxr.Request, client: AnyClient, options: RequestOptions
 ) -> httpxr.Request:
-    """Do to a captured request what httpxr does wrongly."""
+    """Put right in a captured request what httpxr does wrong."""
     _set_host(request, client, options)
     _apply_userinfo(request)
     _set_content_length(request)
@@ -130,14 +130,14 @@ def _completed(
 
 
 def _set_host(request: httpxr.Request, client: AnyClient, options: RequestOptions) -> None:
-    """Put the brackets of an IPv6 address into the ``Host`` that httpxr has made up."""
+    """Put the brackets of an IPv6 address into the ``Host`` that httpxr made."""
     given = httpxr.Headers(options.get("headers") or ())
     if "host" not in given and "host" not in client.headers:
         request.headers["host"] = authority_of(request.url)
 
 
 def _apply_userinfo(request: httpxr.Request) -> None:
-    """Take user and password out of the URL; httpxr has made a header of them, undecoded."""
+    """Take user and password out of the URL; httpxr made a header from them, undecoded."""
     userinfo: bytes = cast("Any", request.url).userinfo
     if not userinfo:
         return
@@ -154,7 +154,7 @@ def _basic(user: bytes, password: bytes) -> str:
 
 
 def _set_content_length(request: httpxr.Request) -> None:
-    """Say that there is no body, to methods that expect one. See RFC 9110, 8.6."""
+    """Say that there is no body, for methods that expect one. See RFC 9110, 8.6."""
     headers = request.headers
     if request.method in _WITH_BODY and "transfer-encoding" not in headers and not request.read():
         headers["content-length"] = "0"

@@ -1,4 +1,4 @@
-"""How long to wait for what. httpxr is told of no timeout: it would count the whole stream."""
+"""How long to wait for what. httpxr gets no timeout: it would count the whole stream."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Timeouts(NamedTuple):
     """Times in seconds; ``None``: for ever."""
 
     open: float | None
-    """For the connection and the response's head: httpxr does not show them apart."""
+    """For the connection and the response's head: httpxr does not tell them apart."""
     idle: float | None
     """For the next byte of the body."""
     pool: float | None
-    """For a free connection of the client's limits."""
+    """For a free connection within the client's limits."""
     error: Callable[..., httpxr.TimeoutException]
     """The exception when `open` is over."""
 
@@ -32,7 +32,7 @@ class Timeouts(NamedTuple):
         """Return what the option ``timeout`` means, or else the client's own."""
         timeout: Any = options.get("timeout", client.timeout)
         if timeout is not None and not isinstance(timeout, (httpxr.Timeout, int, float, tuple)):
-            # httpxr would take it for no timeout.
+            # httpxr would mistake it for no timeout.
             expected = "seconds, an httpxr.Timeout, a tuple or None"
             raise TypeError(f"timeout must be {expected}, not {type(timeout).__name__}")
         if not isinstance(timeout, httpxr.Timeout):

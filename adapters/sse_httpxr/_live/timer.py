@@ -20,7 +20,7 @@ __all__ = ["IdleTimer"]
 class IdleTimer:
     """Fails a wait that lasts too long.
 
-    One timer of the event loop's serves many waits: it is armed anew only when it has gone off.
+    One event loop timer serves many waits: it is only armed anew when it has gone off.
 
     Args:
         wait: What to fail.
@@ -43,7 +43,7 @@ class IdleTimer:
             self._arm(loop)
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
-        # By a weak reference: the timer must not keep open a stream that nobody reads any more.
+        # A weak reference: the timer must not keep open a stream that nobody reads any more.
         weak_self: weakref.ref[IdleTimer] = weakref.ref(self)
         self._handle = loop.call_at(self._deadline, IdleTimer._go_off, weak_self)
 

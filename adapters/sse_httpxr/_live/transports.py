@@ -22,7 +22,7 @@ TLS_HINT: Final = (
 
 _CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-# Settings of the environment that httpxr reads when it makes a client.
+# The environment's settings that httpxr reads when it makes a client.
 _ENVIRONMENT: Final = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
 
 
@@ -30,7 +30,7 @@ def explicit_transport(transport: object, url: httpxr.URL) -> object:
     """Return what a ``transport`` argument stands for.
 
     Raises:
-        TypeError: It is none that streams.
+        TypeError: It is not one that streams.
     """
     if isinstance(transport, httpxr.AsyncClient):
         transport = compat.client_transport(transport, url)
@@ -45,7 +45,7 @@ def explicit_transport(transport: object, url: httpxr.URL) -> object:
 
 
 def async_counterpart(client: httpxr.Client, transport: object, url: httpxr.URL) -> object:
-    """Return the async transport that does what a sync client's own one would do.
+    """Return the async transport that does what a sync client's own would do.
 
     Raises:
         RuntimeError: It goes through a proxy that cannot be seen from here.
@@ -62,13 +62,13 @@ _default_clients: dict[tuple[object, ...], httpxr.AsyncClient] = {}
 
 
 def _default_client(*, trust_env: bool) -> httpxr.AsyncClient:
-    """Return a client with default transports: one for all, as it takes 10 ms to make."""
+    """Return a client with default transports: one for all, as making it takes 10 ms."""
     environment = [
         os.environ.get(spelling) for name in _ENVIRONMENT for spelling in (name, name.lower())
     ]
     key = (trust_env, *environment)
     if key not in _default_clients:
-        _default_clients.clear()  # its connections are of no use in another environment
+        _default_clients.clear()  # its connections are no use in another environment
         _default_clients[key] = httpxr.AsyncClient(trust_env=trust_env)
     return _default_clients[key]
 
@@ -85,7 +85,7 @@ async def send_live(transport: AsyncTransport, request: httpxr.Request) -> httpx
     process.check_fork()
     process.note_use()
     try:
-        # Caught here, and not in a coroutine that this one awaits: a tracer of CPython 3.11, such
+        # Caught here, not in a coroutine that this one awaits: there a tracer on CPython 3.11, such
         # as coverage or a debugger, would lose a frame each time.
         try:
             await _client_that_marks().send(request, stream=True)
@@ -119,13 +119,13 @@ async def send_live(transport: AsyncTransport, request: httpxr.Request) -> httpx
 
 
 def _unsendable(request: httpxr.Request, error: Exception) -> str:
-    """Say why httpxr does not send a request. It says "builder error" only."""
+    """Say why httpxr does not send a request: it just says "builder error"."""
     for name, value in request.headers.multi_items():
         if _CONTROL_CHARACTER.search(value):
-            # Of others the value may be secret.
+            # The value of others may be secret.
             shown = f": {value!r:.100}" if name.lower() == "last-event-id" else ""
             return f"the header {name} has a control character{shown}"
-    # With a URL it has seen an answer, and in it a ``Location`` that is no URL.
+    # With a URL, it has seen a response whose ``Location`` is not a URL.
     what = "follow the redirect of" if " for url " in str(error) else "send"
     return f"httpxr cannot {what} this request: {error}"
 
@@ -142,7 +142,7 @@ class _Marked(Exception):
 
 
 class _MarkingTransport(httpxr.AsyncBaseTransport):
-    """Transport that does not send, but takes the request away."""
+    """Transport that takes the request away instead of sending it."""
 
     # Not a coroutine function: Ctrl-C may come between the call and what would await it.
     def handle_async_request(  # type: ignore[override]  # it never returns

@@ -1,7 +1,7 @@
-"""The I/O of an exchange: over which transport a request goes, and how its response is awaited.
+"""The I/O of an exchange: which transport a request goes over, and how its response is awaited.
 
 A sync wire drives httpxr's async transport in the calling thread, since httpxr's sync one reads a
-body whole. Both call the transport itself: cancelling a method of httpxr's async client may leak
+whole body. Both call the transport itself: cancelling a method of httpxr's async client may leak
 the connection. What comes over another transport, a mock or the user's own, is taken as it is.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Abort", "AsyncWire", "SyncWire"]
 
 _IN_PROCESS_SECONDS: Final = 30.0
-"""The longest wait for an application that is called in process, if the client sets no limit."""
+"""The longest wait for an application called in-process, if the client sets no limit."""
 _IN_PROCESS_HINT: Final = (
     "ASGITransport runs an application to its end before it answers, and a stream may have none;"
     " use a server on 127.0.0.1"
@@ -43,7 +43,7 @@ class Abort:
     def __init__(self) -> None:
         self.is_set = False
         self.cancel: Callable[[], object] | None = None
-        """Cancels what is under way; the wire's to set."""
+        """Cancels what is under way; set by the wire."""
 
     def set(self) -> None:
         self.is_set = True
