@@ -103,7 +103,7 @@ class Decoder:
     def _keep(self, part: bytes) -> None:
         self._line += part
         if not self._line.startswith((b"data:", b"event:", b"id:", b"retry:")):
-            del self._line[6:]  # enough to see that it is no field
+            del self._line[6:]  # enough to see that it is not a field
         elif self._size + len(self._line) > self._max_event_size:
             raise EventTooLarge
 
