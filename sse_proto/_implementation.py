@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     IMPLEMENTATION: Literal["c", "python"]
     """Which `SSEDecoder` is in use. The environment variable ``SSE_PROTO_PURE_PYTHON=1`` forces
-        ``"python"``; otherwise it is ``"c"`` if that was built."""
+    ``"python"``; otherwise it is ``"c"`` if that was built."""
 else:
 
     def _choose():
