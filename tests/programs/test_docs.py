@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import sse_testing
 from benchmarks import conformance
 from benchmarks.peers import find_peers
 from tests.support.apps import API_KEY, app, serve
@@ -419,11 +420,39 @@ def test_a_bytes_way_is_as_the_architecture_says() -> None:
             assert name in source.read_text("utf-8"), name
 
 
+def failures_in_the_matrix(parser: str) -> int:
+    """Return how many vectors a parser fails, by its row of the page from ``make matrix``."""
+    text = (DOCS / "explanation" / "matrix.md").read_text("utf-8")
+    (row,) = re.findall(rf"^\| {re.escape(parser)} [\d.]+ \|.*$", text, re.M)
+    return sum(map(int, re.findall(r"(?<= )\d+(?= \|)", row)))
+
+
+def test_pages_count_the_vectors() -> None:
+    counts = {len(sse_testing.vectors()), len(conformance.vectors())}
+    counted = 0
+    for page in PAGES:
+        if page.name != "CHANGELOG.md":  # what a release had is no longer counted
+            text = " ".join(page.read_text("utf-8").split())
+            found = re.findall(r"(\d+) (?:\[?vectors|that the standard decides)\b", text)
+            assert set(map(int, found)) <= counts, page
+            counted += len(found)
+    assert counted > 3
+
+
+def test_performance_says_how_many_vectors_the_fastest_peer_passes() -> None:
+    section = section_of("performance.md", "### Where we fall short")
+    (claimed,) = re.findall(r"passes (\d+) of the \d+ vectors", section)
+    peer = "launchdarkly-eventsource"
+    assert int(claimed) == len(conformance.vectors()) - failures_in_the_matrix(peer)
+
+
 def test_readme_says_how_many_vectors_pass() -> None:
     (row,) = re.findall(r"^\| vectors of the standard .*$", README.read_text("utf-8"), re.M)
-    ours, also_ours, httpxr_sse, httpx_sse, _ = (int(n) for n in re.findall(r"(\d+) %", row))
+    ours, also_ours, httpxr_sse, httpx_sse, httpx2 = (int(n) for n in re.findall(r"(\d+) %", row))
     assert ours == also_ours
     vectors = conformance.vectors()
+    for name, claimed in (("httpxr.sse", httpxr_sse), ("httpx-sse", httpx_sse), ("httpx2", httpx2)):
+        assert claimed == round(100 - 100 * failures_in_the_matrix(name) / len(vectors))
     for peer in find_peers(["sse-proto (Python)", "httpxr.sse", "httpx-sse"])[0]:
         claimed = {"httpxr.sse": httpxr_sse, "httpx-sse": httpx_sse}.get(peer.name, ours)
         for bytewise in (False, True):
