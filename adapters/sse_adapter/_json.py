@@ -1,8 +1,8 @@
 """JSON from a response, live, by its content type.
 
 - ``text/event-stream``: the data of each event.
-- ``application/json``, and what ends in ``+json``: one document, of as many lines as it has; or,
-  since servers send that as well, several in a row (`TextDecoder`).
+- ``application/json``, and what ends in ``+json``: one document, however many lines it has; or
+  several in a row, since servers send that, too (`TextDecoder`).
 - ``application/json-seq``: JSON text sequences, RFC 7464 (`SequenceDecoder`).
 - Others, such as ``application/x-ndjson``: each line (`_LineDecoder`).
 
@@ -51,12 +51,12 @@ _T = TypeVar("_T")
 
 
 class _Done(str):
-    """The default of ``until``, which shows what it is for. Known by identity: it is lenient."""
+    """The default for ``until``; the text shows what it does. Known by identity: it is lenient."""
 
     __slots__ = ()
 
 
-DONE: Final = _Done("[DONE]")  # what chat APIs send in place of a last object
+DONE: Final = _Done("[DONE]")  # what chat APIs send instead of a last object
 _DONE: Final = b"[DONE]"
 _MAX_LINE_SIZE: Final = 16 * 1024 * 1024  # bytes, as events are limited
 _SEPARATOR: Final = b"\x1e"
@@ -69,7 +69,7 @@ def json_items(body: Body[Any]) -> Items[Any]: ...
 @overload
 def json_items(body: Body[Any], loads: Callable[[bytes], _T]) -> Items[_T]: ...
 def json_items(body: Body[Any], loads: Callable[[bytes], Any] | None = None) -> Items[Any]:
-    """Return an iterator over the JSON in a sync body: of events or lines, as its type says.
+    """Return an iterator over the JSON in a sync body: per event or per line, as its type says.
 
     Args:
         body: Open and unread.
@@ -106,12 +106,12 @@ def _reader(body: Body[Any]) -> Reader:
 
 
 def why_no_json_stream(status_code: int, content_type: str) -> str | None:
-    """Say why a response cannot have JSON in it; ``None`` if it may."""
+    """Say why a response cannot contain JSON; ``None`` if it can."""
     found = f"status {status_code} with " + (
         f"content type {content_type!r:.100}" if content_type else "no content type"
     )
     if not 200 <= status_code <= 299:
-        return f"expected a status of success, got {found}"
+        return f"expected a success status, got {found}"
     kind = media_type(content_type)
     main_type, _, subtype = kind.partition("/")
     if not (
@@ -166,7 +166,7 @@ class JsonParsing(Parsing[_T]):
 
 
 def json_of(data: bytes) -> Any:
-    """Return a text of JSON, parsed. What is not UTF-8 in it becomes U+FFFD."""
+    """Parse a JSON text. Anything in it that is not UTF-8 becomes U+FFFD."""
     text = data.decode("utf-8", "replace")
     try:
         return json.loads(text)
@@ -178,7 +178,7 @@ def json_of(data: bytes) -> Any:
 class _Texts:
     """Chunks in, the texts of one body out, each as the data of an event without a name.
 
-    The first one comes without the byte order mark (RFC 8259, 8.1).
+    The first one loses its byte order mark (RFC 8259, 8.1).
     """
 
     def __init__(self, decoder: _LineDecoder | TextDecoder) -> None:
@@ -199,7 +199,7 @@ class _Texts:
 
 
 class _LineDecoder:
-    """Chunks in, lines of NDJSON out. The last line need not end."""
+    """Chunks in, lines of NDJSON out. The last line may lack its end."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
@@ -243,7 +243,7 @@ class TextDecoder:
         texts: list[bytes] = []
         self._pending += chunk
         start = 0
-        # A copy, as what is scanned must not change; if a text has many chunks, of its new part.
+        # A copy, since what is scanned must not change; of a text in many chunks, the new part.
         offset = self._scanned
         for token in _TOKEN.finditer(bytes(self._pending[offset:])):
             at, kind = offset + token.start(), token[0]

@@ -1,7 +1,7 @@
 """Reading a response through a decoder: chunks in, items out, sync and async.
 
-All state is here, none in the iterators that are handed out. So when a loop was left, timed out or
-was cancelled, another one, even of another kind, can go on where it ended.
+All state is here, none in the iterators that are handed out. So when a loop is left, times out or
+is cancelled, another one, even of another kind, can go on where it stopped.
 
 A byte's way: `Body.read`, `Chunks.read`, the decoder, and from there
 
@@ -63,7 +63,7 @@ __all__ = [
 ]
 
 _SHOWN_SIZE: Final = 1024
-"""Bytes of a refused body that the error's message has; its ``body`` has more."""
+"""How many bytes of a refused body the error's message shows; its ``body`` has more."""
 
 _T = TypeVar("_T")
 
@@ -109,7 +109,7 @@ class Reader:
         self._objection = objection
         self._event_timeout = event_timeout
         self._body: Body[Any] | None = None
-        self._chunks: Chunks | None = None  # of this body; None until the response was judged
+        self._chunks: Chunks | None = None  # of this body; None until the response has been judged
         self._silence = Silence(None, event_timeout)  # of this body
         self._is_over = False
         self._error: Exception | None = None  # why it is over, unless the body came to its end
@@ -119,7 +119,7 @@ class Reader:
         self._must_drain = False
 
     async def fill(self, is_async: bool) -> None:
-        """Read until there is something to parse, or no more to come. Raises as ``EventSource``."""
+        """Read until there is something to parse, or nothing left. Raises as ``EventSource``."""
         await self._fill(is_async, self.undecoded, self._decoder.feed)
 
     def end(self) -> None:
@@ -147,7 +147,7 @@ class Reader:
     async def _fill(
         self, is_async: bool, items: deque[_T], feed: Callable[[bytes], Iterable[_T]]
     ) -> None:
-        """Read until there are items, or no more to come."""
+        """Read until there are items, or nothing left."""
         body = self._body_of(is_async)
         if self._must_drain and self._chunks is not None:
             self._must_drain = False
@@ -182,7 +182,7 @@ class Reader:
                 raise body.closed_error()
 
     async def _judge(self, body: Body[Any]) -> Chunks:
-        """Return the chunks of a response that is what it should be."""
+        """Judge the response; return its chunks if it is what it should be."""
         body.check()
         chunks = Chunks(body)
         objection = self._objection(body.status_code, content_type_of(body.headers))
@@ -197,7 +197,7 @@ class Reader:
 
     def _begin_silence(self, body: Body[Any]) -> None:
         idle_timeout = body.idle_timeout
-        if idle_timeout is not None:  # a client may take 0, for "what is there already"
+        if idle_timeout is not None:  # to a client, 0 may mean "what is there already"
             idle_timeout = max(idle_timeout, 0.001)
         self._silence = Silence(idle_timeout, self._event_timeout)
 
@@ -229,7 +229,7 @@ class EventReader(Reader):
         super().__init__(new_body, _Undecoded(decoder), objection, event_timeout=event_timeout)
         self.decoder: Final = decoder
         self.events: deque[ServerSentEvent] = deque()
-        """Decoded, and not yet handed out. There are none while there are `undecoded` ones."""
+        """Decoded, but not yet handed out. Empty while there are `undecoded` ones."""
 
     def next(self) -> ServerSentEvent:
         """Return the next event; raise StopIteration after the last, and as ``EventSource``."""
@@ -276,8 +276,8 @@ class EventReader(Reader):
     def _encode(self) -> None:
         """Turn what another loop left over back into bytes.
 
-        They are the bytes that were sent, if those were UTF-8. Otherwise they have U+FFFD: this
-        chunk's own bytes are gone, as it was decoded already.
+        These are the bytes that were sent, if those were UTF-8. Anything else is now U+FFFD, since
+        the chunk itself is gone.
         """
         self.undecoded.extend(
             ParsedEvent(event.event, event.data.encode("utf-8"), event.id, event.retry)
@@ -287,7 +287,7 @@ class EventReader(Reader):
 
 
 class _Undecoded:
-    """Chunks in, events yet to be parsed out."""
+    """Chunks in, unparsed events out."""
 
     def __init__(self, decoder: SSEDecoder) -> None:
         self._decoder = decoder
@@ -298,7 +298,7 @@ class _Undecoded:
 
 
 def explained(objection: str, start: bytes) -> str:
-    """Return why a response was refused, with what it says itself, up to its first 1,024 bytes."""
+    """Return why a response was refused, with up to 1,024 bytes of what it says."""
     shown = start[:_SHOWN_SIZE].decode("utf-8", "replace")
     return f"{objection}; the body begins {shown!r}" if shown else objection
 
@@ -412,19 +412,19 @@ def _check_end(reader: Reader, decoder: SSEDecoder) -> None:
 
 
 class Nothing(Enum):
-    """Stands for an item where there is none, since an item may be anything else."""
+    """Stands for a missing item, since an item may be any object."""
 
     NOTHING = 0
 
 
-NOTHING: Final = Nothing.NOTHING  # to look it up in the class costs 60 ns an item
+NOTHING: Final = Nothing.NOTHING  # looking it up in the class costs 60 ns per item
 
 
 class Parsing(ABC, Generic[_T]):
-    """Makes items of what a reader has, up to the end of the stream.
+    """Turns what a reader has into items, up to the end of the stream.
 
     Args:
-        reader: Has it.
+        reader: Has the events.
         until: As for ``EventSource.iter_sse``.
         is_last: Whether an item is the last one, which is handed out.
         decoder: Says how a stream that should have had an end was incomplete; ``None``: the end of
@@ -447,14 +447,14 @@ class Parsing(ABC, Generic[_T]):
 
     @abstractmethod
     def take(self) -> _T | Nothing:
-        """Take the first event, and return what it makes; nothing: it is skipped.
+        """Take the first event, and return what it is turned into; `NOTHING`: it is skipped.
 
-        It is only removed after it was parsed, so whatever interrupts a parser, such as
-        `KeyboardInterrupt`, costs no event.
+        It is removed only after it has been parsed, so whatever interrupts a parser, such as
+        `KeyboardInterrupt`, loses no event.
         """
 
     def check(self) -> None:
-        """Raise IncompleteStream if there should have been an end that has not come."""
+        """Raise IncompleteStream if the stream needs an end, and that has not come."""
         if self._decoder is not None:
             _check_end(self._reader, self._decoder)
 
@@ -466,7 +466,7 @@ class Parsing(ABC, Generic[_T]):
         return True
 
     def _not_taken(self, error: Exception) -> Nothing:
-        """Remove the first event, whose parser raised this; raise it, if it is an error."""
+        """Remove the first event, whose parser raised this; raise it again unless it is a skip."""
         event = self.events.popleft()
         if isinstance(error, SkipEvent):
             return NOTHING
@@ -475,7 +475,7 @@ class Parsing(ABC, Generic[_T]):
 
 
 class EventParsing(Parsing[ParsedEvent[_T]]):
-    """Makes events of events, their data parsed by ``parse``; otherwise as `Parsing`."""
+    """Turns events into the same with data parsed by ``parse``; otherwise as `Parsing`."""
 
     def __init__(
         self,

@@ -40,7 +40,7 @@ class EventSource(Generic[_R]):
         response: Open and unread, or built from bytes or an iterator; or its `Body`, for adapters
             that know more about it than the response does.
         decoder: A new decoder, if you want limits or options, or with a ``last_event_id``.
-            event_timeout: The longest silence between events, in seconds; ``None``: any.
+        event_timeout: The longest silence between events, in seconds; ``None``: any.
         on_comment: Called with each comment, when its chunk is read.
 
     Raises:
@@ -74,7 +74,7 @@ class EventSource(Generic[_R]):
         on_comment: Callable[[str], object] | None = None,
     ) -> None:
         if decoder is not None and on_comment is not None:
-            raise TypeError("on_comment is for the decoder that is made here, not for a given one")
+            raise TypeError("on_comment does not go with decoder: give it to the decoder itself")
         self._response: _R
         if isinstance(response, Body):
             body = cast("Body[_R]", response)
@@ -181,8 +181,8 @@ class EventSource(Generic[_R]):
             is_last: As for `iter_sse`, but called with the item that ``loads`` has made.
 
         Iterating raises what ``loads`` does, for one item; you may go on with the next. For an
-            `Exception`, `failed_event` returns the event. By default that is: json.JSONDecodeError:
-            Data is not JSON; the message shows its start.
+        `Exception`, `failed_event` returns the event. By default ``loads`` raises:
+            json.JSONDecodeError: Data is not JSON; the message shows its start.
 
         With ``until`` or ``is_last``, iterating also raises `IncompleteStream`, as `iter_sse`.
         """
@@ -237,7 +237,7 @@ class EventSource(Generic[_R]):
 
         Iterating raises what ``parse`` does, for one event; you may go on with the next. For an
         `Exception`, `failed_event` returns the event. Anything else, such as `KeyboardInterrupt`,
-        costs no event: the next call parses that one again. Otherwise as `iter_sse`.
+        loses no event: the next call parses that one again. Otherwise as `iter_sse`.
         """
         return ParsedItems(self._reader, EventParsing(self._reader, parse, until, is_last))
 

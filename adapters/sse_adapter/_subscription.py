@@ -1,8 +1,7 @@
 """A stream that outlives its connections: the loop around `EventSourceProtocol`, sync and async.
 
 The loop is one coroutine. A `Connector` opens connections, a `Body` is read, a `Waiter` waits; sync
-ones block where asynchronous ones suspend. Neither they nor the loop decide anything: the protocol
-does.
+ones block where asynchronous ones suspend. None of these decides anything: the protocol does.
 """
 
 from __future__ import annotations
@@ -67,13 +66,13 @@ class Connector(ABC, Generic[_R]):
     """What `open` and `Body.read` raise when another attempt may succeed."""
 
     futile_errors: tuple[type[Exception], ...] = ()
-    """Those among them after which none will succeed: the request itself is at fault."""
+    """Those of them after which no attempt will succeed: the request itself is at fault."""
 
     @abstractmethod
     async def open(self, headers: list[tuple[bytes, bytes]]) -> Body[_R]:
         """Send the request, and return the response's body.
 
-        Sync or asynchronous as the bodies are: see `Body`.
+        Sync or asynchronous, like the bodies: see `Body`.
 
         Args:
             headers: Names in lower case, and values, as bytes: what the protocol adds, unless the
@@ -93,7 +92,7 @@ class Connector(ABC, Generic[_R]):
         raise TypeError(f"{type(self).__name__} has no next_request")
 
     def interrupt(self) -> None:  # not abstract: not every client can
-        """End an `open` that another thread waits in. (In another task it is cancelled.)"""
+        """End an `open` that another thread is waiting in. (One in another task is cancelled.)"""
 
     def is_futile(self, error: Exception) -> bool:
         """Whether another attempt would fail in the same way. Default: by `futile_errors`."""
@@ -108,7 +107,7 @@ class Connector(ABC, Generic[_R]):
         return None
 
     def sse_error(self, message: str) -> SSEError:
-        """Return the adapter's ``SSEError``, where there has been no response."""
+        """Return the adapter's ``SSEError`` for when there was no response."""
         return SSEError(message)
 
 
@@ -162,13 +161,13 @@ class _BaseSubscription(Generic[_R]):
         self._on_state = options.get("on_state")
         self._next_request = options.get("next_request")
         self._events: deque[ServerSentEvent] = deque()
-        # What to do next; a wait of 0 s is how it begins.
+        # What to do next; it begins with a wait of 0 s.
         self._action: Action = Wait(0.0)
         self._has_waited = False
         self._is_restarting = False
         self._is_opening = False
         self._is_later = False  # whether there was a request before
-        # The open connection, and what it brings.
+        # The open connection's body and its chunks; the last connection's body.
         self._body: Body[_R] | None = None
         self._chunks: Chunks | None = None
         self._last_body: Body[_R] | None = None
@@ -204,9 +203,9 @@ class _BaseSubscription(Generic[_R]):
         return f"<{type(self).__name__} {self._name} {self.state.name}>"
 
     async def _advance(self) -> None:
-        """Do whatever it takes until there are events, or no more to come."""
+        """Do whatever it takes until there are events, or nothing left."""
         if self._is_in_use:
-            raise RuntimeError("this subscription is being read already")
+            raise RuntimeError("this subscription is already being read")
         self._is_in_use = True
         try:
             while not (self._events or self._is_closing):
@@ -219,7 +218,7 @@ class _BaseSubscription(Generic[_R]):
                 try:
                     await self._step(self._action)
                 except Exception as error:
-                    # Another thread or task may have ended a wait, by an error of whatever kind.
+                    # Another thread or task may have ended a wait, with an error of any kind.
                     if not (isinstance(error, Interrupted) or self._is_restarting):
                         raise
         except Exception:
@@ -260,7 +259,7 @@ class _BaseSubscription(Generic[_R]):
             wall_time=self._waiter.time(),
         )
         if isinstance(action, Fail):
-            # Without the body, should reading it be cancelled.
+            # Without the body, in case reading it is cancelled.
             self._action = self._translated(action, body, b"")
             action = self._translated(action, body, await Chunks(body).start())
         elif isinstance(action, Open) and (objection := Chunks(body).objection):
@@ -271,14 +270,14 @@ class _BaseSubscription(Generic[_R]):
         await self._do_and_close(action)
 
     async def _open(self) -> Body[_R]:
-        self._is_opening = True  # said here, since it goes on after the caller was cancelled
+        self._is_opening = True  # set here, since this goes on after the caller is cancelled
         try:
             body = await self._opened()
         finally:
             self._is_opening = False
         self._body = self._last_body = body
         self._chunks = Chunks(body, self._waiter.monotonic)
-        if self._is_closing:  # by a hook of the client's, or too late for the opening to be ended
+        if self._is_closing:  # by one of the client's hooks, or too late to end the opening
             raise Interrupted
         return body
 
@@ -310,7 +309,7 @@ class _BaseSubscription(Generic[_R]):
 
     async def _read(self) -> None:
         assert self._chunks is not None  # it is open
-        if self._is_closing:  # too late for the opening, and too early for the read to be ended
+        if self._is_closing:  # too late to end the opening, and too early to end the read
             raise Interrupted
         try:
             chunk = await self._chunks.read(self._protocol.time_limit, self._protocol.waited)
@@ -318,7 +317,7 @@ class _BaseSubscription(Generic[_R]):
                 self._events.extend(self._protocol.feed(chunk))
                 if self._protocol.state is not ReadyState.CLOSED:
                     return
-                # The last event has come: what the loss of a closed stream's connection is.
+                # The last event has come: the connection of a closed stream counts as lost.
         except EventTooLarge as error:
             await self._do_and_close(self._translated(Fail(error), None, b""))
         except self._lost_errors as error:
@@ -339,7 +338,7 @@ class _BaseSubscription(Generic[_R]):
         await self._do_and_close(action)
 
     def _translated(self, action: Action, judged: Body[_R] | None, start: bytes) -> Action:
-        """Return an action with the core's errors as the adapter's."""
+        """Return an action with the core's errors turned into the adapter's."""
         if isinstance(action, Wait) and judged is not None:
             return Wait(action.seconds, judged.sse_error(str(action.error), start))
         if not isinstance(action, Fail):
@@ -353,7 +352,7 @@ class _BaseSubscription(Generic[_R]):
             if cause is not None:
                 message += f"; the last one: {cause}"
         elif judged is None:
-            return action  # an error of the client's own
+            return action  # the client's own error
         else:
             message = explained(message, start)
         error = self._sse_error(message, judged, start)
@@ -389,7 +388,7 @@ class _BaseSubscription(Generic[_R]):
                 level, "%s: %s; connecting again in %.2f s", self._name, why, action.seconds
             )
         elif isinstance(action, Fail):
-            # It is raised as well.
+            # It is raised, too.
             self._logger.info("%s: failed: %s", self._name, _named(action.error))
         else:
             self._logger.info("%s: over: %s", self._name, action.reason)
@@ -413,7 +412,7 @@ class _BaseSubscription(Generic[_R]):
     def restart(self) -> None:
         """Drop this connection, and connect at once, with the last event ID.
 
-        For one that is known to be dead: the network has changed, a suspended machine woke up. A
+        For one that you know is dead: the network has changed, a suspended machine woke up. A
         wait for the next attempt is cut short; an attempt under way goes on. Events that have
         arrived are handed out first. May be called at any time, from any thread if the
         subscription is sync, else from any task of its event loop; does nothing after the end.
@@ -451,7 +450,7 @@ class Subscription(_BaseSubscription[_R]):
         while True:
             try:
                 return self._events.popleft()
-            except IndexError:  # none there, or no more: another thread may close it at any time
+            except IndexError:  # there are none, or not any more: another thread may close it
                 pass
             run(self._advance())
             if not self._events:
@@ -474,12 +473,12 @@ class Subscription(_BaseSubscription[_R]):
                 which it raises `SkipEvent` is left out. Default: `json.loads`.
 
         Iterating raises what ``loads`` does, for one event; you may go on with the next. For an
-            `Exception`, `failed_event` returns the event. Anything else, such as
-            `KeyboardInterrupt`, costs no event: the next call parses that one again. By default
-            ``loads`` raises: json.JSONDecodeError: Data is not JSON; the message shows its start.
-            So is ``[DONE]``, unless ``subscribe`` was given ``until="[DONE]"``.
+        `Exception`, `failed_event` returns the event. Anything else, such as `KeyboardInterrupt`,
+        loses no event: the next call parses that one again. By default ``loads`` raises:
+            json.JSONDecodeError: Data is not JSON, such as a ``[DONE]`` that ``subscribe`` was not
+                told of with ``until="[DONE]"``; the message shows its start.
 
-        Otherwise as iterating over the subscription, up to the end that ``subscribe`` was told.
+        Otherwise like iterating over the subscription, up to the end that ``subscribe`` was given.
         """
         return self._typed(json_parser(loads or json_of))
 
@@ -528,7 +527,7 @@ class AsyncSubscription(_BaseSubscription[_R]):
     def aiter_json(self, loads: Callable[[bytes], Any] | None = None) -> AsyncItems[Any]:
         """Return an asynchronous iterator over each event's data, as `Subscription.iter_json`.
 
-        Its ``aclose()`` closes the subscription. A cancellation costs no event.
+        Its ``aclose()`` closes the subscription. A cancellation loses no event.
         """
         return self._typed(json_parser(loads or json_of))
 

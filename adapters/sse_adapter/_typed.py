@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 def json_parser(loads: Callable[[bytes], _T]) -> Callable[[ServerSentEvent, bytes], _T]:
-    """Return a parser for `Turns` that makes an object of the data; skips events without any."""
+    """Return a parser for `Turns` that turns data into an object, and skips events without data."""
 
     def parse(_: ServerSentEvent, data: bytes) -> _T:
         if not data or data.isspace():
@@ -38,7 +38,7 @@ def json_parser(loads: Callable[[bytes], _T]) -> Callable[[ServerSentEvent, byte
 def event_parser(
     parse_data: Callable[[str, bytes], _T],
 ) -> Callable[[ServerSentEvent, bytes], ParsedEvent[_T]]:
-    """Return a parser for `Turns` that makes an event of an event."""
+    """Return a parser for `Turns` that turns an event into the same with its data parsed."""
 
     def parse(event: ServerSentEvent, data: bytes) -> ParsedEvent[_T]:
         type_, _, last_event_id, retry = event
@@ -50,7 +50,7 @@ def event_parser(
 
 
 class Turns(Generic[_T]):
-    """Makes items of a subscription's events, one at a time.
+    """Turns a subscription's events into items, one at a time.
 
     Args:
         events: The subscription's, not yet handed out. They may vanish at any time: another thread,
@@ -65,15 +65,15 @@ class Turns(Generic[_T]):
         self._parse = parse
 
     def take(self) -> _T:
-        """Take the first event, and return what it makes.
+        """Take the first event, and return what it is turned into.
 
-        It is only removed after it was parsed, so whatever interrupts a parser, such as
-        `KeyboardInterrupt`, costs no event.
+        It is removed only after it has been parsed, so whatever interrupts a parser, such as
+        `KeyboardInterrupt`, loses no event.
 
         Raises:
             SkipEvent: It is left out, or gone.
 
-        Also what the parser raises.
+        Also whatever the parser raises.
         """
         try:
             event = self.events[0]
@@ -100,11 +100,11 @@ class Turns(Generic[_T]):
 
 
 class TypedItems(Items[_T]):
-    """Iterator over what a subscription's events make, sync.
+    """Iterator over the items made from a subscription's events, sync.
 
     Args:
-        turns: Makes it.
-        advance: Waits until there are events, or no more to come.
+        turns: Makes them.
+        advance: Waits until there are events, or nothing left.
         close: Closes the subscription.
     """
 
@@ -136,7 +136,7 @@ class TypedItems(Items[_T]):
 
 
 class AsyncTypedItems(AsyncItems[_T]):
-    """Iterator over what a subscription's events make, asynchronous; as `TypedItems`."""
+    """Iterator over the items made from a subscription's events, asynchronous; as `TypedItems`."""
 
     def __init__(
         self,

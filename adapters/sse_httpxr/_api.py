@@ -49,7 +49,7 @@ def connect_sse(
     Raises:
         httpxr.ConnectTimeout, httpxr.ReadTimeout: No response within the timeout.
         httpxr.RequestError: The request failed otherwise, for example with `httpxr.ConnectError` or
-        `httpxr.TooManyRedirects`.
+            `httpxr.TooManyRedirects`.
         RuntimeError: The client is closed; or has a proxy, and there is no ``transport``; or the
             process was forked from one that had used httpxr's async transport.
         TypeError: An argument is of the wrong type, or there is no such option.

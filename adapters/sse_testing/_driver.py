@@ -72,10 +72,12 @@ class Driver:
     def __init__(
         self, command: Sequence[str], *, timeout: float = 10.0, at_once: int = _AT_ONCE
     ) -> None:
-        """Args:
-        command: The program and its arguments.
-        timeout: Seconds without any answer after which it counts as silent.
-        at_once: How many cases it gets before it has answered the first of them.
+        """Prepare a driver; it starts with the first case.
+
+        Args:
+            command: The program and its arguments.
+            timeout: Seconds without any answer after which it counts as silent.
+            at_once: How many cases it gets before it has answered the first of them.
         """
         self._command: Final = list(command)
         self._timeout: Final = timeout
@@ -194,7 +196,7 @@ class Driver:
         self.close()
         if late:
             raise ConformanceError(
-                "the driver answers only when its input has ended: it has to flush its output "
+                "the driver answers only once its input has ended: it must flush its output "
                 "after each line"
             )
         silence = f"no answer in {self._timeout:g} s"
@@ -243,7 +245,7 @@ def _checked(answer: dict[str, Any]) -> Reply:
     try:
         told = [event_of(event) for event in cast("list[object]", events)]
     except TypeError as error:
-        return Fault(f"the answer has {error}")
+        return Fault(f"in the answer: {error}")
     rest: Answer = {key: answer[key] for key in ("last_event_id", "retry") if key in answer}
     return {"events": told, **rest}
 

@@ -253,7 +253,7 @@ async def test_comments_come_in_order(driver: Driver, server: RawServer) -> None
 
 
 def test_a_given_decoder_has_comments_of_its_own() -> None:
-    with pytest.raises(TypeError, match="on_comment is for the decoder that is made here"):
+    with pytest.raises(TypeError, match="on_comment does not go with decoder"):
         EventSource(None, decoder=SSEDecoder(), on_comment=print)
 
 

@@ -714,7 +714,7 @@ async def test_one_reader_at_a_time(driver: Driver, server: RawServer) -> None:
     async def close() -> None:
         await driver.blocking(server.wait_for_request, 2, TIMEOUT)
         await driver.blocking(time.sleep, 0.1)  # for the reader to wait for what comes next
-        with pytest.raises(RuntimeError, match="this subscription is being read already"):
+        with pytest.raises(RuntimeError, match="this subscription is already being read"):
             await events.next()
         await events.close()
 

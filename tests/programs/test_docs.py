@@ -240,6 +240,16 @@ def functions(value: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("value", list(documented()))
+def test_docstrings_list_every_argument_or_none(value: Any) -> None:
+    for function in {value, *functions(value)}:
+        _, _, listed = f"{inspect.cleandoc(function.__doc__ or '')}\n".partition("\nArgs:\n")
+        (section,) = re.findall(r"\A(?:    .*\n)*", listed)
+        names = ", ".join(re.findall(r"^ {4}(\w[\w, ]*): ", section, re.M)).split(", ")
+        parameters = inspect.signature(function).parameters if section else ()
+        assert names == [name for name in parameters if name != "self"] or not section
+
+
+@pytest.mark.parametrize("value", list(documented()))
 def test_signatures_name_what_can_be_imported(value: Any) -> None:
     ours = {name for package in PACKAGES for name in importlib.import_module(package).__all__}
     theirs = {"httpxr", "logging", "ssl", "Path", "Random"}
