@@ -32,7 +32,7 @@ def is_last_of_messages(event: ServerSentEvent) -> bool:
 
 
 def is_last_of_gemini(event: ServerSentEvent) -> bool:
-    """Gemini has no event of its own for it: a candidate says why it has finished, or an error."""
+    """Gemini has no closing event: a candidate says why it has finished, or there is an error."""
     answer = json.loads(event.data)
     candidates = answer.get("candidates", [])
     return "error" in answer or any("finishReason" in candidate for candidate in candidates)

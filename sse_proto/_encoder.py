@@ -45,7 +45,7 @@ def encode(event: ServerSentEvent, /) -> bytes:
     if event.id is not None:
         event_id = _one_line("id", event.id)
         if "\0" in event_id:
-            raise ValueError(f"id must not contain NUL, a receiver ignores it: {event_id!r:.100}")
+            raise ValueError(f"id must not contain NUL, or it would be ignored: {event_id!r:.100}")
         lines.append("id: " + event_id)
     if event.retry is not None:
         lines.append(f"retry: {_milliseconds(event.retry)}")
@@ -86,6 +86,6 @@ def _milliseconds(retry: object) -> int:
     if not isinstance(retry, int) or isinstance(retry, bool):
         raise TypeError(f"retry must be int, not {type(retry).__name__}")
     if not 0 <= retry < 10**MAX_RETRY_DIGITS:
-        size = "negative" if retry < 0 else f"of more than {MAX_RETRY_DIGITS} digits"
-        raise ValueError(f"retry must be a number of milliseconds, it is {size}")
+        size = "negative" if retry < 0 else f"longer than {MAX_RETRY_DIGITS} digits"
+        raise ValueError(f"retry must not be {size}")
     return retry

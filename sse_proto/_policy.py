@@ -109,8 +109,7 @@ class ReconnectPolicy:
         for status_code in self.retry_statuses:
             if not 100 <= status_code <= 599 or status_code in (200, 204):
                 raise ValueError(
-                    "retry_statuses must be from 100 to 599, without 200 and 204,"
-                    f" not {status_code}"
+                    f"retry_statuses must be from 100 to 599, except 200 and 204, not {status_code}"
                 )
 
     def delay(self, asked: float, failures: int, random: Random) -> float:

@@ -1283,7 +1283,7 @@ import_class(const char *module_name, const char *name)
 {
     PyObject *class = import_name(module_name, name);
     if (class != NULL && !PyType_Check(class)) {
-        PyErr_Format(PyExc_TypeError, "%s.%s is no class", module_name, name);
+        PyErr_Format(PyExc_TypeError, "%s.%s is not a class", module_name, name);
         Py_CLEAR(class);
     }
     return (PyTypeObject *)class;

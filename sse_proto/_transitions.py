@@ -31,7 +31,7 @@ class Input(Enum):
     RESPONSE = "any response"
     # feed()
     EVENTS = "a chunk"
-    LAST_EVENT = "a chunk with the event that `until` or `is_last` tells"
+    LAST_EVENT = "a chunk with the event that `until` or `is_last` waits for"
     TOO_LARGE = "a chunk that makes an event too large"
     CHUNK = "any chunk"
     # connection_lost()
@@ -50,8 +50,8 @@ class Verdict(Enum):
 
     AGAIN = "allows it"
     OVER = "none; or `reconnect_on_end` says no"
-    SPENT = "nothing left to spend"
-    NEVER = "none; or `retry_first=False`, and none was open yet"
+    SPENT = "out of attempts or time"
+    NEVER = "none; or `retry_first=False`, and no connection has been open"
 
 
 class Outcome(Enum):

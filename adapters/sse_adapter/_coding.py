@@ -53,7 +53,7 @@ class UnknownCoding(CodingError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"content coding {self.coding!r:.100} cannot be undone: {self.why}"
+        return f"content coding {self.coding!r:.100} cannot be decoded: {self.why}"
 
 
 def content_decoder(content_encoding: str) -> ContentDecoder | None:
@@ -146,7 +146,7 @@ class _Coding(ABC):
     def at_end(self, rest: bytes) -> None:
         """Check that nothing follows the end of the content."""
         if rest:
-            raise CodingError(f"{self.name} content goes on behind its end with {rest!r:.50}")
+            raise CodingError(f"{self.name} content goes on after its end, with {rest!r:.50}")
 
 
 class _Inflating(Protocol):

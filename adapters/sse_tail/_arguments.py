@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["make_parser"]
 
 _EPILOG: Final = """\
-Each event is printed as soon as it is there, in the form of an event stream
-unless you ask for another one. Printing ends with Ctrl-C, after --max-events,
-at the data that --until names (by default [DONE], with which chat APIs end an
-answer), or when the server answers 204 (its way to say that there will be no
+Each event is printed as soon as it arrives, as in an event stream unless you
+ask for another form. Printing ends with Ctrl-C, after --max-events, at the
+data that --until names (by default [DONE], with which chat APIs end an
+answer), or when the server answers 204 (its way of saying that there is no
 more).
 
 When the connection is lost, or the server ends the stream, a GET request is
 sent again, with the ID of the last event in the header Last-Event-ID, so that
-the server can go on from there. Other requests are sent again with --reconnect
-only: a chat API would answer, and charge, once more.
+the server can go on from there. Other requests are sent again only with
+--reconnect: a chat API would answer, and charge, again.
 
 exit status:
   0    the stream is over, or nobody reads the output any more
   1    no connection, or it was lost for good; a file could not be written
   2    wrong arguments
-  3    the answer is not an event stream, or an event is too large
+  3    the response is not an event stream, or an event is too large
   4    the stream is incomplete: it ended inside an event, or before --until
   130  Ctrl-C
 
@@ -60,10 +60,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("url", nargs="?", metavar="URL", help="where the stream is: http:// or https://")
-    add("--demo", action="store_true", help="show the live streams of a server of its own")
+    add("--demo", action="store_true", help="show live streams from a built-in server")
     add("--fast", action="store_true", help=argparse.SUPPRESS)
-    add("--version", action="store_true", help="show the versions of what is in use, and exit")
-    add("-v", "--verbose", action="store_true", help="say on stderr what the connection does")
+    add("--version", action="store_true", help="show the versions in use, and exit")
+    add("-v", "--verbose", action="store_true", help="report on stderr what the connection does")
     _add_request(parser)
     _add_connection(parser)
     _add_recording(parser)
@@ -79,7 +79,7 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
         "--request",
         metavar="METHOD",
         type=_method,
-        help="default: GET, or with a body POST",
+        help="default: GET, or POST if there is a body",
     )
     add(
         "-H",
@@ -95,12 +95,12 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
         "-d",
         "--body",
         metavar="TEXT",
-        help="send this body; @FILE: what is in the file; @-: what comes from standard input",
+        help="send this body; @FILE: the contents of the file; @-: standard input",
     )
     body.add_argument(
         "--json-body",
         metavar="JSON",
-        help="the same, checked to be JSON, and sent as application/json",
+        help="the same, but checked to be JSON and sent as application/json",
     )
     add("--last-event-id", metavar="ID", type=_value, help="go on after the event with this ID")
     add(
@@ -119,19 +119,19 @@ def _add_connection(parser: argparse.ArgumentParser) -> None:
     add(
         "--reconnect",
         action=argparse.BooleanOptionalAction,
-        help="whether to connect again after the end of a connection; default: for GET",
+        help="whether to reconnect when a connection ends; default: for GET only",
     )
     add(
         "--idle-timeout",
         metavar="SECONDS",
         type=_positive(float),
-        help="give a connection up for lost after so long without any byte; default: never",
+        help="count a connection as lost after this long without any byte; default: never",
     )
     add(
         "--event-timeout",
         metavar="SECONDS",
         type=_positive(float),
-        help="the same after so long without an event, though comments may come",
+        help="the same after this long without an event, even if comments come",
     )
 
 
@@ -141,10 +141,10 @@ def _add_recording(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--record",
         metavar="FILE",
-        help="write the bytes of the stream with their times to this file, one JSON line a chunk",
+        help="write the stream's bytes, with their times, to this file: one JSON line per chunk",
     )
     which.add_argument(
-        "--replay", metavar="FILE", help="print the events of such a file, with its pauses"
+        "--replay", metavar="FILE", help="print the events in such a file, with the pauses"
     )
     group.add_argument(
         "--speed",
@@ -163,30 +163,30 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="only events of this type; may be given more than once",
+        help="print only events of this type; may be given more than once",
     )
-    add("--max-events", metavar="N", type=_positive(int), help="end after N printed events")
+    add("--max-events", metavar="N", type=_positive(int), help="stop after printing N events")
     add(
         "--until",
         metavar="DATA",
         action="append",
         default=[],
-        help="end at the event with this data, which is not printed; the stream is incomplete if it"
-        " never comes; may be given more than once; default: [DONE], if it comes",
+        help="stop at the event with this data, which is not printed; the stream is incomplete if"
+        " it never comes; may be given more than once; default: [DONE], if it comes",
     )
     add(
         "--comments",
         action="store_true",
-        help="print comments as well, as heartbeats are: before the events of the same chunk",
+        help="print comments too, such as heartbeats: a chunk's comments before its events",
     )
     form = group.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="each event as a JSON object in a line")
-    form.add_argument("--data", action="store_true", help="the data only")
+    form.add_argument("--json", action="store_true", help="print each event as a line of JSON")
+    form.add_argument("--data", action="store_true", help="print only the data")
     form.add_argument(
         "--field",
         metavar="PATH",
-        help="one value of data that is JSON, such as choices.0.delta.content, without a line end;"
-        " nothing for events that do not have it",
+        help="print one value from JSON data, such as choices.0.delta.content, with no line break;"
+        " nothing for events that lack it",
     )
 
 

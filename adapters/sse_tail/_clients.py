@@ -43,7 +43,7 @@ class HTTPClient(NamedTuple):
             parser.error(f"--cacert {options.cacert}: {error}")
         is_httpxr = self.library.__name__ == "httpxr"
         if is_httpxr and options.proxy is not None and "@" in options.proxy:
-            parser.error("--proxy: a user and a password would not be sent: httpxr cannot")
+            parser.error("--proxy: httpxr does not send a user and password to a proxy")
         verify: Any = not options.insecure
         try:
             if is_httpxr:  # its sync client keeps a proxy and certificates to itself

@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(parser: ArgumentParser, options: Namespace, console: Console) -> None:
     """Do what is asked for."""
     if options.comments and (options.data or options.field is not None):
-        parser.error("--comments: not with --data or --field, which print events alone")
+        parser.error("--comments: not with --data or --field, which print only events")
     if options.replay is not None:
         _replay(parser, options, console)
         return

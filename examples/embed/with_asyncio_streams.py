@@ -28,7 +28,7 @@ async def events(url: str) -> AsyncGenerator[ServerSentEvent, None]:
         )
         head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT)).lower()
         if not re.match(rb"http/1\.[01] 200\b", head):
-            raise ConnectionError(f"no event stream: {head!r:.200}")
+            raise ConnectionError(f"not an event stream: {head!r:.200}")
         is_chunked = re.search(rb"\ntransfer-encoding:[ \t]*chunked[ \t]*\r", head)
 
         decoder = SSEDecoder()

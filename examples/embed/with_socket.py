@@ -17,7 +17,7 @@ def events(url: str) -> Generator[ServerSentEvent, None, None]:
     """Yield each event when its bytes are here."""
     parts = urlsplit(url)
     if parts.scheme != "http":
-        raise ValueError(f"only http is spoken here, not {parts.scheme}")
+        raise ValueError(f"only http is supported here, not {parts.scheme}")
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     # HTTP/1.0: the body must come as it is then, without chunked transfer coding.
     request = (
@@ -34,11 +34,11 @@ def events(url: str) -> Generator[ServerSentEvent, None, None]:
         while (end := buffer.find(b"\r\n\r\n", 0, size)) < 0:
             received = sock.recv_into(view[size:])
             if not received:
-                raise ConnectionError(f"no head of a response within {size} bytes")
+                raise ConnectionError(f"no response head within {size} bytes")
             size += received
         head = bytes(view[:end]).lower()
         if not re.match(rb"http/1\.[01] 200\b", head) or b"\ntransfer-encoding:" in head:
-            raise ConnectionError(f"no plain event stream: {head!r:.200}")
+            raise ConnectionError(f"not a plain event stream: {head!r:.200}")
 
         decoder = SSEDecoder()
         yield from decoder.feed(view[end + 4 : size])

@@ -534,7 +534,7 @@ CODED: Final[dict[str, Case]] = {
     ),
     "garbage behind it": Case(coded("GZIP", GZIP + b"garbage"), of("1", "2"), "Undecodable"),
     "unknown": Case(
-        coded("rot13", event("1")), [], "SSEError", "content coding 'rot13' cannot be undone"
+        coded("rot13", event("1")), [], "SSEError", "content coding 'rot13' cannot be decoded"
     ),
     "a bomb": Case(
         coded("x-gzip", gzip.compress(b"data: " + b"x" * 50_000_000)),
@@ -597,7 +597,7 @@ async def test_an_unknown_coding_is_final(driver: Driver, server: RawServer) -> 
     server.route("/", coded("rot13", event("1")))
     async with driver.client() as client:
         async with driver.subscribe(client, "GET", server.url(), reconnect=FAST) as stream:
-            with pytest.raises(driver.adapter.SSEError, match="'rot13' cannot be undone") as raised:
+            with pytest.raises(driver.adapter.SSEError, match="rot13' cannot be decoded") as raised:
                 await stream.next()
             assert raised.value.status_code == 200
     assert len(server.requests) == 1

@@ -56,11 +56,9 @@ def test_bytes_of_an_event(event: ServerSentEvent, stream: bytes) -> None:
 
 def test_the_longest_retry() -> None:
     assert encode(ServerSentEvent(retry=10**640 - 1)) == b"retry: " + b"9" * 640 + b"\ndata: \n\n"
-    with pytest.raises(
-        ValueError, match=r"^retry must be a number of milliseconds, it is of more than 640 digits$"
-    ):
+    with pytest.raises(ValueError, match=r"^retry must not be longer than 640 digits$"):
         encode(ServerSentEvent(retry=10**640))
-    with pytest.raises(ValueError, match=r"of more than 640 digits$"):
+    with pytest.raises(ValueError, match=r"longer than 640 digits$"):
         encode(ServerSentEvent(retry=10**10_000))  # more than str() takes
 
 
@@ -114,15 +112,13 @@ def test_an_empty_event_type() -> None:
 
 @pytest.mark.parametrize("id", ["\0", "a\0", "\0a", "a\0b"])
 def test_nul_in_an_id(id: str) -> None:
-    with pytest.raises(ValueError, match=r"^id must not contain NUL, a receiver ignores it: '"):
+    with pytest.raises(ValueError, match=r"^id must not contain NUL, or it would be ignored: '"):
         encode(ServerSentEvent(id=id))
 
 
 @pytest.mark.parametrize("retry", [-1, -(10**700)])
 def test_a_negative_retry(retry: int) -> None:
-    with pytest.raises(
-        ValueError, match=r"^retry must be a number of milliseconds, it is negative$"
-    ):
+    with pytest.raises(ValueError, match=r"^retry must not be negative$"):
         encode(ServerSentEvent(retry=retry))
 
 

@@ -116,7 +116,7 @@ def test_statuses_that_cannot_be_retried(status_code: int) -> None:
     with pytest.raises(ValueError, match="retry_statuses") as caught:
         ReconnectPolicy(retry_statuses=[404, status_code])
     assert str(caught.value) == (
-        f"retry_statuses must be from 100 to 599, without 200 and 204, not {status_code}"
+        f"retry_statuses must be from 100 to 599, except 200 and 204, not {status_code}"
     )
 
 

@@ -134,7 +134,7 @@ def test_codings_are_undone_in_the_reverse_of_their_order() -> None:
 def test_an_unknown_coding_is_named(name: str) -> None:
     with pytest.raises(UnknownCoding) as caught:
         content_decoder(f"gzip, {name.upper()}")
-    assert str(caught.value) == f"content coding {name!r} cannot be undone: unknown"
+    assert str(caught.value) == f"content coding {name!r} cannot be decoded: unknown"
     assert caught.value.coding == name
 
 

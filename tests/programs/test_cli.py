@@ -1284,7 +1284,7 @@ def test_a_redirect_to_nowhere(tail: Tail, server: RawServer, location: str) -> 
         (["--cacert", __file__, "http://x"], f"--cacert {__file__}: [X509"),
         (["--cacert", "x", "--insecure", "http://x"], "not allowed with argument"),
         (["--proxy", "x:1", "http://x"], "--proxy: Proxy URL must have a supported scheme"),
-        (["--proxy", "http://u:p@x:1", "http://x"], "--proxy: a user and a password would not be"),
+        (["--proxy", "http://u:p@x:1", "http://x"], "--proxy: httpxr does not send a user"),
         (["--idle-timeout", "0", "http://x"], "expected a number above 0, got '0'"),
         (["--idle-timeout", "nan", "http://x"], "expected a number above 0, got 'nan'"),
         (["--idle-timeout", "inf", "http://x"], "expected a number above 0, got 'inf'"),

@@ -52,7 +52,7 @@ async def aopen_live(
     """Send a request on asyncio; return the response as soon as its headers are there."""
     check_client(client, httpxr.AsyncClient, "aconnect_sse", "connect_sse")
     if asyncio._get_running_loop() is None:
-        raise RuntimeError("aconnect_sse() needs asyncio: httpxr's async client works on no other")
+        raise RuntimeError("aconnect_sse() needs asyncio: httpxr's async client works nowhere else")
     timeouts = Timeouts.of(client, options)
     request = await acapture(client, method, url, options, timeouts.pool)
     return await exchange(

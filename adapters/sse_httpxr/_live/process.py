@@ -59,7 +59,7 @@ def check_fork() -> None:
     """Raise RuntimeError in the child of a process in which httpxr's threads ran."""
     if _is_forked:
         raise RuntimeError(
-            "httpxr does not work after fork() in a process that has used it before, it would wait"
+            "httpxr does not work after fork() in a process that has used it before: it would wait"
             " for ever; start workers with multiprocessing's 'spawn', or fork before first use"
         )
 

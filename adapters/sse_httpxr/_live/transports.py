@@ -38,8 +38,8 @@ def explicit_transport(transport: object, url: httpxr.URL) -> object:
         compat.is_async_transport(transport) or compat.is_sync_transport(transport)
     ):
         raise TypeError(
-            "transport must be an httpxr.AsyncHTTPTransport, or an httpxr.AsyncClient to use the"
-            f" transport of, not {type(transport).__name__}"
+            "transport must be an httpxr.AsyncHTTPTransport, or an httpxr.AsyncClient whose"
+            f" transport to use, not {type(transport).__name__}"
         )
     return transport
 
@@ -53,7 +53,7 @@ def async_counterpart(client: httpxr.Client, transport: object, url: httpxr.URL)
     if not compat.has_proxy(transport) or compat.is_from_environment(client, transport):
         return compat.client_transport(_default_client(trust_env=client.trust_env), url)
     raise RuntimeError(
-        "this httpxr.Client has a proxy, which an event stream would bypass; pass it once more:"
+        "this httpxr.Client has a proxy, which an event stream would bypass; pass it again:"
         " connect_sse(..., transport=httpxr.AsyncHTTPTransport(proxy=...))"
     )
 
