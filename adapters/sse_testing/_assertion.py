@@ -146,7 +146,7 @@ def _wrong_decoding(
     rule = vector.rule if vector is not None else None
     if isinstance(found, UnicodeError):
         rule = rules()["utf8-error"]  # whatever the stream was made for
-        lines.append("why       invalid bytes are no error, they become U+FFFD")
+        lines.append("why       invalid bytes are not an error: they become U+FFFD")
     elif mistake is not None:
         rule = rules()[mistake.rule]
     if vector is not None and rule == vector.rule:

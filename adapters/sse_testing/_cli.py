@@ -17,14 +17,14 @@ from ._vectors import VECTORS_VERSION, vectors
 __all__ = ["main"]
 
 _DESCRIPTION: Final = """\
-Ask a parser of event streams what it makes of the vectors, each in several chunkings, and of random
-streams, and compare that with the standard. COMMAND is a driver: for each line of its input,
+Give a parser of event streams the vectors, each in several chunkings, and random streams, and
+compare its answers with the standard. COMMAND is a driver: for each line of its input,
 {"id": 1, "chunks": ["<base64>", ...]}, it writes one line,
 {"id": 1, "events": [{"event": "message", "data": "x", "id": "7"}]}."""
 
 _STATUS: Final = """\
-exit status: 0 all passed, but what was expected to fail; 1 something else failed, or what was
-expected to fail did not; 2 the driver could not be asked; 130 interrupted."""
+exit status: 0 everything passed, except for expected failures; 1 something else failed, or an
+expected failure passed; 2 the driver did not work; 130 interrupted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,29 +37,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="the driver")
     parser.add_argument(
-        "--seconds", type=float, default=10.0, help="for random streams; default: %(default)s"
+        "--seconds",
+        type=float,
+        default=10.0,
+        help="how long to try random streams; default: %(default)s",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of random streams; default: 0")
+    parser.add_argument("--seed", type=int, default=0, help="for the random streams; default: 0")
     parser.add_argument(
         "--timeout",
         type=float,
         default=10.0,
-        help="seconds without any answer after which the driver hangs; default: %(default)s",
+        help="seconds without an answer that count as hanging; default: %(default)s",
     )
     parser.add_argument(
         "--at-once",
         type=int,
         default=64,
         metavar="N",
-        help="cases that the driver gets before it has answered; default: %(default)s",
+        help="cases that the driver gets before it answers the first; default: %(default)s",
     )
-    parser.add_argument("--all", action="store_true", help="show every failure, not only five")
+    parser.add_argument("--all", action="store_true", help="show every failure, not just five")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with all failures")
     parser.add_argument(
         "--expected-failures",
         type=Path,
         metavar="FILE",
-        help=f"vectors that fail, family/name, one a line; '{RANDOM}' stands for random streams; "
+        help=f"vectors that fail, family/name, one per line; '{RANDOM}' stands for random streams; "
         "'#' begins a comment",
     )
     parser.add_argument("-x", "--exit-first", action="store_true", help="stop at the first failure")

@@ -76,7 +76,7 @@ def event_of(event: object) -> dict[str, object]:
                 told[field] = getattr(event, name)
     if "data" in told:
         return told
-    raise TypeError(f"no event, since it has no data: {event!r:.200}")
+    raise TypeError(f"not an event, as it has no data: {event!r:.200}")
 
 
 def difference(expected: Outcome, answer: Answer) -> str:

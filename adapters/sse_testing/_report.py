@@ -35,13 +35,13 @@ def _text(report: ConformanceReport, every: bool) -> Iterator[str]:
         yield ""
         yield from _told(failure)
     if len(failures) > _SHOWN and not every:
-        yield f"\nand {len(failures) - _SHOWN} more: --all shows them, --html writes a page of them"
+        yield f"\nand {len(failures) - _SHOWN} more: --all shows them, --html makes a page of them"
     if expected := sum(failure.is_expected for failure in report.failures):
         yield f"\n{expected} failures were expected"
     for title in report.outdated:
-        yield f"expected to fail, and does not: {title}"
+        yield f"expected to fail, but passed: {title}"
     if report.stray_count:
-        yield f"\n{report.stray_count} lines of the driver were no answers; the first: "
+        yield f"\n{report.stray_count} lines from the driver were not answers; the first: "
         yield f"  {report.strays[0]}"
     yield ""
     yield "passed" if report.is_ok else "FAILED"
@@ -149,7 +149,7 @@ def _body(report: ConformanceReport) -> Iterator[str]:
             yield f"<li>{html.escape(description)} ({number} times)"
         yield "</ul>"
     if report.outdated:
-        yield "<h2>Expected to fail, and passed</h2><ul>"
+        yield "<h2>Expected to fail, but passed</h2><ul>"
         yield from (f"<li><code>{html.escape(title)}</code>" for title in report.outdated)
         yield "</ul>"
     for name in report.families:
@@ -158,7 +158,7 @@ def _body(report: ConformanceReport) -> Iterator[str]:
             for failure in failures:
                 yield _details(failure, is_open=len(report.failures) <= _SHOWN)
     if report.stray_count:
-        yield f"<h2>{report.stray_count} lines that were no answers</h2><ul>"
+        yield f"<h2>{report.stray_count} lines that were not answers</h2><ul>"
         yield from (f"<li><code>{html.escape(line)}</code>" for line in report.strays)
         yield "</ul>"
 

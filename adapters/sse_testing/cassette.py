@@ -208,7 +208,7 @@ def _recordings(lines: Iterable[str]) -> list[Recording]:
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line]
     header = _object(*numbered[0]) if numbered else {}
     if header.get("format") != _FORMAT:
-        raise CassetteError("line 1: this is no cassette")
+        raise CassetteError("line 1: not a cassette")
     if header.get("version") != _VERSION:
         raise CassetteError(f"line 1: version {header.get('version')!r}, not {_VERSION}")
     url = str(header.get("url", ""))
@@ -235,7 +235,7 @@ def _object(number: int, line: str) -> dict[str, Any]:
     except ValueError as error:
         raise CassetteError(f"line {number}: {error}") from error
     if not isinstance(told, dict):
-        raise CassetteError(f"line {number}: this is no cassette")
+        raise CassetteError(f"line {number}: not a cassette")
     return cast("dict[str, Any]", told)
 
 

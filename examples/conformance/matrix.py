@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Ask them all, and rewrite the page; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m examples.conformance.matrix")
     parser.add_argument("--npm", type=Path, metavar="FOLDER", help="where the npm packages are")
-    parser.add_argument("--seconds", type=float, default=5.0, help="for random streams, each")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of random streams, per parser")
     options = parser.parse_args(arguments)
     reports: list[ConformanceReport] = []
     with tempfile.TemporaryDirectory() as scratch:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["HEADER", "Case", "check", "check_reference", "check_twins", "implementation"]
 
 HEADER: Final = 4
-"""Bytes at the begin of a case: flags, two of a limit, and how to cut."""
+"""Bytes at the start of a case: flags, two of a limit, and how to cut."""
 
 _WINDOW: Final = 64 * 1024
 _LONG: Final = 5 * _WINDOW // 4

@@ -11,7 +11,7 @@ __all__ = ["is_equivalent"]
 
 # Decoder, a pattern for the whole text of the mutant, and the reason.
 _EQUIVALENT: Final = [
-    ("lines", r"False becomes True: skips_lf = False", "an LF at the begin is a blank line"),
+    ("lines", r"False becomes True: skips_lf = False", "an LF at the start is a blank line"),
     (".*", r"'utf-8' becomes 'utf-': .*", "another name of it"),
     ("spans", r"find becomes rfind: .* < 0:", "any NUL counts"),
     (

@@ -1,7 +1,7 @@
 """Ask a browser: ``python -m tests.oracle [--npm FOLDER]``.
 
 Headless Chromium, the npm package eventsource-parser and Node's own ``EventSource`` get the vectors
-and more. Where all that differs from ours is known, ``docs/explanation/oracle.md`` is renewed; else
+and more. If every difference is a known one, ``docs/explanation/oracle.md`` is rewritten; otherwise
 the rest is printed, and the exit status is 1. It is 2 if one of the three cannot be asked.
 """
 
@@ -54,7 +54,7 @@ async def _ask_and_compare(oracle: Oracle, cases: Sequence[Case]) -> list[Differ
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Ask all, and renew the page; return the exit status."""
+    """Ask them all, and rewrite the page; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.oracle")
     parser.add_argument(
         "--npm",

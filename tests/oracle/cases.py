@@ -41,7 +41,7 @@ End: TypeAlias = Literal["closed", "waiting", "silent"]
 """The connection failed for good; it had not come back when the watch ended; nothing happened."""
 
 CONNECTION: Final = "connection"
-"""The family of the cases that are no vectors."""
+"""The family of the cases that are not vectors."""
 
 WATCH: Final = 6000
 """Milliseconds that an oracle has to reconnect. Longer reconnection times count as never."""
@@ -93,7 +93,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked; `family`, `name` and `chunking` tell it from the others."""
+    """What to ask; `family`, `name` and `chunking` identify it."""
 
     family: str
     name: str
@@ -189,9 +189,9 @@ def _cut(stream: bytes, offsets: Iterable[int]) -> tuple[bytes, ...]:
 
 
 def types_in(case: Case) -> list[str]:
-    """Return the event types to listen for, a right decoder's and those of likely mistakes.
+    """Return the event types to listen for: a correct decoder's, and those of likely mistakes.
 
-    An ``EventSource`` tells nothing of events for which nobody listens.
+    An ``EventSource`` says nothing about events that nobody listens for.
     """
     types = {"message", "", *(event[0] for event in expected(case).events)}
     for response in case.responses:
@@ -265,7 +265,7 @@ SITUATIONS: Final = (
     Situation(
         "`id: 2` in an unfinished block",
         "9.2.6",
-        "reconnect with the ID before",
+        "reconnect with the earlier ID",
         (_stream(b"retry: 100\nid: 1\ndata: x\n\nid: 2\ndata: y\n"), _GONE),
     ),
     Situation(
@@ -295,7 +295,7 @@ SITUATIONS: Final = (
     Situation(
         "another `id` in the second stream",
         "9.2.6",
-        "it replaces that of the first one",
+        "it replaces the first one's",
         (_SET, _stream(b"id: 2\ndata: y\n\n"), _GONE),
     ),
     Situation(
@@ -307,7 +307,7 @@ SITUATIONS: Final = (
     Situation(
         "a stream ends with CR, the next one begins with LF",
         "9.2.5",
-        "two ends of lines, in two streams",
+        "two line ends, in two streams",
         (_stream(b"retry: 100\ndata: x\r\r"), _stream(b"\ndata: y\n\n"), _GONE),
     ),
     Situation(
@@ -335,11 +335,11 @@ SITUATIONS: Final = (
         (_stream(b"retry: 100\ndata: x\n\n"), Response(status=0), _GONE),
     ),
     Situation("204", "9.2.3", "no reconnection", (_GONE, _GONE)),
-    Situation("204 after a stream", "9.2.3", "no further one", _after(204)),
-    Situation("404 after a stream", "9.2.3", "no further one", _after(404)),
+    Situation("204 after a stream", "9.2.3", "no further reconnection", _after(204)),
+    Situation("404 after a stream", "9.2.3", "no further reconnection", _after(404)),
     Situation("500", "9.2.3", "no reconnection", (Response(status=500), _GONE)),
-    Situation("500 after a stream", "9.2.3", "no further one", _after(500)),
-    Situation("503 after a stream", "9.2.3", "no further one", _after(503)),
+    Situation("500 after a stream", "9.2.3", "no further reconnection", _after(500)),
+    Situation("503 after a stream", "9.2.3", "no further reconnection", _after(503)),
     *(
         Situation(
             f"{status}, then a stream",

@@ -20,7 +20,7 @@ Verdict: TypeAlias = Literal["theirs", "ours", "open"]
 
 @dataclass(frozen=True)
 class Difference:
-    """One case, of which an oracle makes something else than we do."""
+    """One case that an oracle reads differently from us."""
 
     oracle: Name
     aspect: Aspect

@@ -13,18 +13,18 @@ _NEVER: Final = "not within 6 s"
 KNOWN: Final = (
     Known(
         "Chromium",
-        "An end of line right after the byte order mark ends no line.",
+        "An end of line right after the byte order mark does not end a line.",
         "theirs",
-        "9.2.5 removes the mark before lines are looked for. Chromium's parser goes on behind the "
-        "byte that follows the mark without asking whether it is LF or CR, so the first line is "
-        "an LF and `data: x`, a field of another name.",
+        "9.2.5 removes the mark before it looks for lines. Chromium's parser goes on after the "
+        "byte that follows the mark without checking whether that is LF or CR, so the first line "
+        "is an LF and `data: x`, a field with another name.",
         {("bom/before_a_blank_line", "events"): "[]", ("bom/before_cr", "events"): "[]"},
     ),
     Known(
         "Chromium",
         "A `retry` of 2⁶⁴ or more is ignored.",
         "theirs",
-        "9.2.6 has no upper bound. (Smaller values that nobody waits for are not ignored.)",
+        "9.2.6 sets no upper bound. (Smaller values, still too long to wait for, are not ignored.)",
         {("retry/twenty_digits", "reconnection"): "after 3 s"},
     ),
     Known(
@@ -40,10 +40,10 @@ KNOWN: Final = (
     ),
     Known(
         "eventsource-parser",
-        "A second byte order mark is removed as well.",
+        "A second byte order mark is removed, too.",
         "theirs",
         "9.2.5 and the Encoding Standard remove one. The parser takes text, and removes a mark "
-        "that the `TextDecoder` before it has left there, since it was the second one.",
+        "that the `TextDecoder` before it has left there because it was the second one.",
         {
             ("bom/only_one_is_stripped", "events"): '[["message", "x", ""]]',
             ("bom/second_one_spoils_only_its_line", "events"): '[["message", "a\\nb", ""]]',
@@ -51,15 +51,15 @@ KNOWN: Final = (
     ),
     Known(
         "eventsource-parser",
-        "`ï»¿` at the begin is removed, as if it were a byte order mark.",
+        "`ï»¿` at the start is removed, as if it were a byte order mark.",
         "theirs",
-        "They are what the mark's three bytes are in Latin-1, but here they are characters, and "
+        "These are the mark's three bytes in Latin-1, but here they are characters, and "
         "part of the field's name.",
         {("bom/as_three_characters_of_latin_1", "events"): '[["message", "a\\nx", ""]]'},
     ),
     Known(
         "Node",
-        "An empty `event` does not replace an earlier one of its block.",
+        "An empty `event` does not replace an earlier one in its block.",
         "theirs",
         "9.2.6 sets the event type buffer to the value, whatever it is.",
         {
@@ -133,8 +133,8 @@ KNOWN: Final = (
         "Node",
         "A `retry` of 2³¹ or more means at once.",
         "theirs",
-        "9.2.6 has no upper bound. The value goes to `setTimeout`, which takes 32 bits with a sign "
-        "and makes 1 ms of what does not fit.",
+        "9.2.6 sets no upper bound. The value goes to `setTimeout`, which takes signed 32-bit "
+        "integers and turns anything larger into 1 ms.",
         {
             ("retry/one_above_31_bits", "reconnection"): "at once",
             ("retry/one_above_32_bits", "reconnection"): "at once",
@@ -145,8 +145,8 @@ KNOWN: Final = (
         "Node",
         "After an ID with characters beyond U+00FF there is no reconnection.",
         "theirs",
-        "9.2.3 encodes the ID as UTF-8. Node gives the header text, of which it takes one byte for "
-        "each character, and fails where there is none.",
+        "9.2.3 encodes the ID as UTF-8. Node passes the header on as text, of which it takes one "
+        "byte for each character, and fails if a character does not fit.",
         {
             (title, "reconnection"): _NEVER
             for title in (
@@ -175,8 +175,8 @@ KNOWN: Final = (
         "Node",
         "After an ID with control characters there is no reconnection.",
         "open",
-        "9.2.3 sends the last event ID, whatever it is, but RFC 9110 has no header value with such "
-        "characters: Node fails. (We leave the header out.)",
+        "9.2.3 sends the last event ID, whatever it is, but RFC 9110 allows no such characters in "
+        "a header value: Node fails. (We leave the header out.)",
         {("id/control_characters", "reconnection"): _NEVER},
     ),
     Known(

@@ -45,7 +45,7 @@ def tables(
     parts = [
         "## Events",
         _events(oracles, cases, every),
-        "## The next connect",
+        "## The next connection",
         _next_connects(oracles, cases, every),
         "## The connection",
         _connection([oracle for oracle in oracles if oracle.connects], every),
@@ -119,7 +119,7 @@ def _differences(
             if rows:
                 none = False
                 yield f"**{group.does}** {_VERDICTS[group.verdict]}: {group.reason}"
-                yield _table([["case", "what", "the standard, and ours", oracle.name], *rows])
+                yield _table([["case", "what", "the standard and sse_proto", oracle.name], *rows])
         if none:
             yield "None."
 

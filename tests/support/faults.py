@@ -178,7 +178,7 @@ class _Answer:
         self.is_over = True  # FIN
 
     async def respond(self, status: str, *headers: str, body: bytes = b"") -> None:
-        """Send a complete response that is no event stream."""
+        """Send a complete response that is not an event stream."""
         lines = [f"HTTP/1.1 {status}", *headers]
         if not status.startswith("204"):
             lines.append(f"Content-Length: {len(body)}")

@@ -63,7 +63,7 @@ def test_our_decoder_passes() -> None:
 
 @pytest.mark.parametrize("strange", [SimpleNamespace(), 5, ("data",), (1, 2, 3, 4, 5), None])
 def test_what_is_no_event(strange: object) -> None:
-    with pytest.raises(TypeError, match="no event, since it has no data"):
+    with pytest.raises(TypeError, match="not an event, as it has no data"):
         assert_decodes_like_the_standard(lambda _: [strange])
 
 

@@ -105,10 +105,10 @@ def test_the_names_of_secrets_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1: this is no cassette"),
+        ("", "line 1: not a cassette"),
         ("data: x", "line 1: "),
-        ("[]", "line 1: this is no cassette"),
-        ('{"format": "har"}', "line 1: this is no cassette"),
+        ("[]", "line 1: not a cassette"),
+        ('{"format": "har"}', "line 1: not a cassette"),
         ('{"format": "sse-recording", "version": 2}', "line 1: version 2, not 1"),
         (f"{HEADER}\n{STAMP}}}", "line 2: .*base64"),
         (f'{HEADER}\n\n{STAMP}, "base64": "?"}}', "line 3: "),
@@ -119,7 +119,7 @@ def test_the_names_of_secrets_can_be_chosen() -> None:
         (f'{HEADER}\n{STAMP}, "text": 5}}', "line 2: "),
         (f'{HEADER}\n{STAMP}, "end": null}}\n{STAMP}, "text": ""}}', "line 3: .*has ended"),
         (f'{HEADER}\n{STAMP}, "request": {{}}, "response": {{}}}}', "line 2: .*method"),
-        (f"{HEADER}\n[1]", "line 2: this is no cassette"),
+        (f"{HEADER}\n[1]", "line 2: not a cassette"),
     ],
 )
 def test_what_is_no_cassette(tmp_path: Path, text: str, message: str) -> None:

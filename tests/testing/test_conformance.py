@@ -188,7 +188,7 @@ for request in requests:
     assert report.is_ok
     assert report.stray_count == 7
     assert report.strays[0] == "Hello!"
-    assert "7 lines of the driver were no answers; the first: \n  Hello!" in text(report)
+    assert "7 lines from the driver were not answers; the first: \n  Hello!" in text(report)
 
 
 def test_rubbish_without_end(make_driver: MakeDriver) -> None:
@@ -207,7 +207,7 @@ for request in requests:
     [
         ("{}", "the answer has no list of events"),
         ('{"events": 5}', "the answer has no list of events"),
-        ('{"events": [5]}', "the answer has no event, since it has no data: 5"),
+        ('{"events": [5]}', "in the answer: not an event, as it has no data: 5"),
         ('{"error": "no"}', "the parser failed: no"),
         ('{"events": [], "retry": 1%s}' % ("0" * 5000), "the reconnection time is inf"),
     ],
@@ -309,7 +309,7 @@ for request in requests:
         ("print('x', flush=True); time.sleep(60)", "answers only when|nor before"),
         (
             "lines = sys.stdin.readlines()\nfor line in lines: print(answer(json.loads(line)))",
-            "answers only when its input has ended: it has to flush its output after each line",
+            "answers only once its input has ended: it must flush its output after each line",
         ),
         ("os.close(1); time.sleep(60)", "the driver ended with signal 9"),
     ],
@@ -392,10 +392,10 @@ def test_the_page_needs_nothing_else(make_driver: MakeDriver) -> None:
     assert parser.fetched == []
     assert "<b>no</b>" not in html
     assert "<i>stray" not in html
-    assert "Expected to fail, and passed" in html
+    assert "Expected to fail, but passed" in html
     assert "fields/name_is_case_sensitive" not in html  # it stands under its family
     assert ">name_is_case_sensitive<" in html
-    for words in ("9.2.6", "does not care for capitals in names", '<span class="byte">LF</span>'):
+    for words in ("9.2.6", "ignores the case of names", '<span class="byte">LF</span>'):
         assert words in html
 
 
@@ -430,7 +430,7 @@ def test_expected_failures(
 ) -> None:
     driver = make_driver(WRONG)
     assert main(["--seconds", "1", "--timeout", "30", "--all", "--", *driver]) == 1
-    assert "does not care for capitals" in capsys.readouterr().out
+    assert "ignores the case of names" in capsys.readouterr().out
     report = run(driver, whole_only=False)
     listed = tmp_path / "expected.txt"
     listed.write_text("# those\n" + "\n".join([*failed(report), "random  # too"]), "utf-8")
@@ -441,8 +441,8 @@ def test_expected_failures(
     listed.write_text("\n".join([*failed(report), "random", "data/one_line", "no/such"]), "utf-8")
     assert main([*options, *driver]) == 1
     out = capsys.readouterr().out
-    assert "expected to fail, and does not: data/one_line" in out
-    assert "expected to fail, and does not: no/such" in out
+    assert "expected to fail, but passed: data/one_line" in out
+    assert "expected to fail, but passed: no/such" in out
 
 
 def test_random_ones_that_were_not_asked_are_not_outdated(make_driver: MakeDriver) -> None:
