@@ -43,14 +43,14 @@ def main() -> int:
 
 
 def ask(client: httpxr.Client, url: str, model: str, messages: list[dict[str, str]]) -> str:
-    """Print the answer as it is written; return it, or as much as there was until Ctrl-C."""
+    """Print the answer as it is written; return it, or what had come before Ctrl-C."""
     answer = ""
     with connect_sse(
         client,
         "POST",
         f"{url}/chat/completions",
         json={"model": model, "stream": True, "messages": messages},
-        timeout=httpxr.Timeout(10, read=120),  # a model may think for long
+        timeout=httpxr.Timeout(10, read=120),  # a model may think for a long time
     ) as source:
         try:
             for text in source.iter_json(text_of):
@@ -63,7 +63,7 @@ def ask(client: httpxr.Client, url: str, model: str, messages: list[dict[str, st
 
 
 def text_of(chunk: bytes) -> str:
-    """Return what a chunk, which is JSON, adds to the answer."""
+    """Return what a chunk of JSON adds to the answer."""
     choices = json.loads(chunk)["choices"]
     return "".join(choice["delta"].get("content") or "" for choice in choices)
 

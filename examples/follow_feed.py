@@ -20,7 +20,7 @@ from sse_proto import Action, ServerSentEvent, Wait
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Follow a feed, also after a restart.")
+    parser = argparse.ArgumentParser(description="Follow a feed, even across restarts.")
     parser.add_argument("url")
     parser.add_argument("--state", type=Path, default=Path("feed.json"), metavar="FILE")
     options = parser.parse_args()
@@ -31,7 +31,7 @@ def main() -> int:
             "GET",
             options.url,
             last_event_id=load(options.state),
-            idle_timeout=45,  # three heartbeats of a server that sends one every 15 s
+            idle_timeout=45,  # three heartbeats, from a server that sends one every 15 s
             on_state=report,
         ) as events:
             try:
@@ -55,7 +55,7 @@ def report(action: Action) -> None:
 
 
 def load(path: Path) -> str | None:
-    """Return the last event ID of an earlier run; ``None`` in the first."""
+    """Return the last event ID from an earlier run; ``None`` in the first."""
     try:
         state: dict[str, str | None] = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:

@@ -2,8 +2,8 @@
 
     python examples/resume_run.py https://example.com/runs
 
-The answer to the POST has a ``Location``: there the events can be had again by GET, from the
-``Last-Event-ID`` on. So no second run is started.
+The response to the POST has a ``Location``, where GET returns the events after ``Last-Event-ID``.
+So no second run is started.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main() -> int:
 
     def go_on(lost: Lost[httpxr.Response]) -> NextRequest | None:
         if lost.response is None or "location" not in lost.response.headers:
-            return None  # there is no run so far, or this is it: the same request again
+            return None  # no run yet, or it is this one: repeat the request
         return NextRequest("GET", str(httpxr.URL(url).join(lost.response.headers["location"])))
 
     question: dict[str, Any] = {"input": "Hi"}

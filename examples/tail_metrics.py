@@ -3,7 +3,7 @@
     python examples/tail_metrics.py https://a.example.com/metrics https://b.example.com/metrics
 
 Each server sends events like ``data: {"name": "cpu", "value": 0.93}``. A line shows what changed,
-with the minimum, mean and maximum of the last values. Servers that go away are waited for.
+with the minimum, mean and maximum of the last values. It waits for servers that go away.
 """
 
 from __future__ import annotations

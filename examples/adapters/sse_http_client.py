@@ -35,7 +35,7 @@ class SubscribeOptions(sse_adapter.SubscribeOptions, RequestOptions, total=False
 
 class ClientBody(Body[HTTPResponse]):
     is_async = False
-    _is_whole = False  # read to its end, so that the connection may be used again
+    _is_whole = False  # read to its end, so the connection can be reused
 
     def __init__(self, response: HTTPResponse, connection: HTTPConnection, sock: socket.socket):
         super().__init__(response)
@@ -51,10 +51,10 @@ class ClientBody(Body[HTTPResponse]):
 
     async def read(self, seconds: float | None) -> bytes | None:
         if seconds is not None:
-            self._sock.settimeout(max(seconds, 0.001))  # 0 would be "do not wait"
-        if chunk := self.response.read1(65536):  # what is there, as soon as it is
+            self._sock.settimeout(max(seconds, 0.001))  # 0 would mean "do not wait"
+        if chunk := self.response.read1(65536):  # whatever has arrived, without waiting for more
             return chunk
-        if self.response.length:  # of bytes that were promised; http.client says nothing
+        if self.response.length:  # bytes are missing; http.client does not say so
             raise IncompleteRead(b"", self.response.length)
         self._is_whole = True
         return None
@@ -62,10 +62,10 @@ class ClientBody(Body[HTTPResponse]):
     async def close(self) -> None:
         if not self._is_whole:
             self._connection.close()
-        self.response.close()  # which may be what holds the socket
+        self.response.close()  # this may be what holds the socket
 
     def interrupt(self) -> None:
-        with suppress(OSError):  # it is closed already
+        with suppress(OSError):  # already closed
             # Not SSLSocket.shutdown, which would take the TLS from under the read.
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
@@ -84,10 +84,10 @@ class ClientConnector(Connector[HTTPResponse]):
     def send(self, headers: Mapping[str, str | bytes]) -> ClientBody:
         try:
             self._connection.request(*self._request, {**headers, **self._headers})
-            sock = self._connection.sock  # taken away by the response, if the server will close it
+            sock = self._connection.sock  # the response takes it if the server will close it
             return ClientBody(self._connection.getresponse(), self._connection, sock)
         except BaseException:
-            self._connection.close()  # it is of no use before this response has come
+            self._connection.close()  # useless until this response has come
             raise
 
 
@@ -99,7 +99,7 @@ class EventSource(sse_adapter.EventSource[HTTPResponse]):
 def connect_sse(
     connection: HTTPConnection, method: str, url: str, **options: Unpack[ConnectOptions]
 ) -> Generator[EventSource, None, None]:
-    """Open an event stream; close it when the ``with`` block is left."""
+    """Open an event stream; close it when you leave the ``with`` block."""
     own, request = split_options("connect_sse", options, sse_adapter.ConnectOptions, RequestOptions)
     body = ClientConnector(connection, method, url, request).send(HEADERS)
     with closing(EventSource(body, **own)) as source:

@@ -1,7 +1,7 @@
 """A driver for a browser's own `EventSource`: ``python -m examples.conformance.browser``.
 
-Needs Chromium. Each case is a connection, and a reconnection, so the browser is asked all cases of
-a batch at once, by `tests.oracle`: give it many, with ``--at-once 5000 --timeout 600 --seconds 0``.
+Needs Chromium. Each case is a connection, and a reconnection, so `tests.oracle` asks the browser
+all cases of a batch at once: give it many, with ``--at-once 5000 --timeout 600 --seconds 0``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 from tests.oracle.cases import Case, Outcome, Response
 from tests.oracle.oracles import ask, chromium
 
-# Seconds without a further request after which to ask those at hand.
+# Seconds to wait for another request before asking those at hand.
 _LULL: Final = 0.5
 
 

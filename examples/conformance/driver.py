@@ -12,7 +12,7 @@ __all__ = ["drive", "told"]
 
 
 def drive(decode: Callable[[list[bytes]], Iterable[Any]], name: str, version: str) -> None:
-    """Answer each line of standard input: the events that `decode` makes of its chunks."""
+    """Answer each line of standard input with the events that `decode` makes from its chunks."""
     print(json.dumps({"name": name, "version": version}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
@@ -26,7 +26,7 @@ def drive(decode: Callable[[list[bytes]], Iterable[Any]], name: str, version: st
 
 
 def told(events: Iterable[Any]) -> Iterator[dict[str, object]]:
-    """Yield what each event says: whether it has an ID or a time, and under what name, differs."""
+    """Yield what each event says. Whether it has an ID or a time, and by what name, differs."""
     for event in events:
         if isinstance(event, str):
             yield {"data": event}

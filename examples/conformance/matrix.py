@@ -45,7 +45,7 @@ NPM: Final = (
 
 
 class Parser(NamedTuple):
-    """Whom to ask, and how."""
+    """A parser to ask, and how to run it."""
 
     name: str
     command: list[str]

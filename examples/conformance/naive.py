@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 
 
-def decode(chunks: list[bytes]) -> Iterator[dict[str, str]]:  # the parser that is tested
+def decode(chunks: list[bytes]) -> Iterator[dict[str, str]]:  # the parser to test
     event: dict[str, str] = {}
     for line in b"".join(chunks).decode("utf-8", "replace").splitlines():
         if line == "":

@@ -56,7 +56,7 @@ async def _aiohttp_events(chunks: Iterable[bytes]) -> list[Any]:
 
     class Source(client.EventSource):  # type: ignore[misc]  # of a module that may be missing
         async def connect(self, retry: int = 0) -> None:  # noqa: ARG002  # as it is called
-            raise Over  # the stream has ended: it would connect again
+            raise Over  # the stream has ended: it would reconnect
 
     response: Any = Response()
     response.content = content

@@ -29,11 +29,11 @@ USAGE = re.compile(rb'"usage"\s*:\s*\{')
 
 
 class UsageCounter:
-    """Reads a chat stream on the side. Whatever the bytes, `feed` raises nothing."""
+    """Reads along with a chat stream. Whatever the bytes, `feed` raises nothing."""
 
     def __init__(self) -> None:
         self.events = 0
-        self.tokens: int | None = None  # None: the stream has not told
+        self.tokens: int | None = None  # None: the stream has not said
         self._decoder: SSEDecoder | None = SSEDecoder(max_event_size=256 * 1024)
 
     def feed(self, chunk: bytes) -> None:
@@ -42,11 +42,11 @@ class UsageCounter:
         try:
             events = self._decoder.feed_raw(chunk)
         except EventTooLarge:
-            self._decoder = None  # no more counting
+            self._decoder = None  # stop counting
             return
         self.events += len(events)
         for event in events:
-            if USAGE.search(event.data):  # in the bytes as they lie; one event of a stream has it
+            if USAGE.search(event.data):  # searched in place; one event per stream has it
                 self._read_usage(bytes(event.data))
 
     def _read_usage(self, data: bytes) -> None:
@@ -72,7 +72,7 @@ class Gateway:
         request = Request(scope, receive)
         content = await request.body()
         async with anyio.create_task_group() as tasks:
-            # Also before the upstream has answered: a model may think for long.
+            # Even before the upstream has answered: a model may think for a long time.
             tasks.start_soon(self._cancel_when_left, receive, tasks.cancel_scope)
             try:
                 await self._forward(request, content, send)
@@ -82,7 +82,7 @@ class Gateway:
 
     async def _forward(self, request: Request, content: bytes, send: Send) -> None:
         headers = {k: v for k, v in request.headers.items() if k in REQUEST_HEADERS}
-        headers["accept-encoding"] = "identity"  # what is compressed cannot be read on the side
+        headers["accept-encoding"] = "identity"  # compressed bytes could not be read along
         counter = UsageCounter()
         try:
             url = httpx.URL(path=request.url.path, query=request.url.query.encode() or None)

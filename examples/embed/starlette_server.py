@@ -13,24 +13,24 @@ from starlette.routing import Route
 from sse_proto import ServerSentEvent, encode, encode_comment
 
 HEARTBEAT = 15.0  # seconds of silence before a comment is sent
-BACKLOG = 1000  # events that a client may be behind
+BACKLOG = 1000  # how many events a client may fall behind
 
 HEADERS = {
     "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # nginx would hold back what it is sent
+    "X-Accel-Buffering": "no",  # nginx would hold events back
 }
 
 subscribers: set[asyncio.Queue[bytes]] = set()
 
 
 def publish(event: ServerSentEvent) -> None:
-    """Send an event to every client. To be called in the event loop's thread."""
+    """Send an event to every client. Call it in the event loop's thread."""
     block = encode(event)  # once for all of them
     for queue in tuple(subscribers):
         try:
             queue.put_nowait(block)
         except asyncio.QueueFull:
-            subscribers.discard(queue)  # too slow: its stream ends, and it may come again
+            subscribers.discard(queue)  # too slow: its stream ends, but it may reconnect
 
 
 async def body() -> AsyncGenerator[bytes, None]:
@@ -52,7 +52,7 @@ async def stream(_: Request) -> Response:
 
 
 async def take(request: Request) -> Response:
-    """Publish what is posted: ``curl -d hello http://127.0.0.1:8000/``."""
+    """Publish whatever is posted: ``curl -d hello http://127.0.0.1:8000/``."""
     publish(ServerSentEvent(data=(await request.body()).decode("utf-8", "replace")))
     return Response(status_code=204)
 

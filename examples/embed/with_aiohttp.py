@@ -17,7 +17,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=60.0)
 
 
 async def events(url: str) -> AsyncGenerator[ServerSentEvent, None]:
-    """Yield each event when its bytes are here."""
+    """Yield each event as soon as its bytes are here."""
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
         async with session.get(url, headers=HEADERS) as response:
             response.raise_for_status()
@@ -26,7 +26,7 @@ async def events(url: str) -> AsyncGenerator[ServerSentEvent, None]:
 
 
 async def main() -> None:
-    async with aclosing(events(sys.argv[1])) as stream:  # closed also if the loop is left early
+    async with aclosing(events(sys.argv[1])) as stream:  # closed even if the loop is left early
         async for event in stream:
             print(event, flush=True)
 

@@ -1,4 +1,4 @@
-"""The events of a URL, with the streams of asyncio."""
+"""The events of a URL, with asyncio's streams."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT = 60.0  # seconds: to connect, and the longest silence
 
 
 async def events(url: str) -> AsyncGenerator[ServerSentEvent, None]:
-    """Yield each event when its bytes are here."""
+    """Yield each event as soon as its bytes are here."""
     parts = urlsplit(url)
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -42,7 +42,7 @@ async def events(url: str) -> AsyncGenerator[ServerSentEvent, None]:
 
 
 async def plain_body(reader: asyncio.StreamReader) -> AsyncGenerator[bytes, None]:
-    """Yield the body up to the end of the connection, as it comes."""
+    """Yield the body as it comes, up to the end of the connection."""
     while chunk := await reader.read(65536):
         yield chunk
 
@@ -60,7 +60,7 @@ async def chunked_body(reader: asyncio.StreamReader) -> AsyncGenerator[bytes, No
 
 
 async def main() -> None:
-    async with aclosing(events(sys.argv[1])) as stream:  # closed also if the loop is left early
+    async with aclosing(events(sys.argv[1])) as stream:  # closed even if the loop is left early
         async for event in stream:
             print(event, flush=True)
 

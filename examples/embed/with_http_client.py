@@ -16,13 +16,13 @@ TIMEOUT = 60.0  # seconds: to connect, and the longest silence
 
 
 def events(url: str) -> Generator[ServerSentEvent, None, None]:
-    """Yield each event when its bytes are here."""
+    """Yield each event as soon as its bytes are here."""
     parts = urlsplit(url)
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     connection_class = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     with closing(connection_class(parts.netloc, timeout=TIMEOUT)) as connection:
         connection.request("GET", target, headers=HEADERS)
-        # Closed as well: either of the two may be what holds the socket.
+        # Close both: either may be the one that holds the socket.
         with connection.getresponse() as response:
             if response.status != 200:
                 raise HTTPException(f"status {response.status} of {url}")

@@ -14,7 +14,7 @@ TIMEOUT = (10.0, 60.0)  # seconds: to connect, and the longest silence
 
 
 def events(url: str) -> Generator[ServerSentEvent, None, None]:
-    """Yield each event when its bytes are here."""
+    """Yield each event as soon as its bytes are here."""
     with niquests.get(url, headers=HEADERS, stream=True, timeout=TIMEOUT) as response:
         response.raise_for_status()
         yield from iter_events(response.iter_content(65536))

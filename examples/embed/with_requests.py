@@ -15,7 +15,7 @@ TIMEOUT = (10.0, 60.0)  # seconds: to connect, and the longest silence
 
 
 def events(url: str) -> Generator[ServerSentEvent, None, None]:
-    """Yield each event when its bytes are here."""
+    """Yield each event as soon as its bytes are here."""
     with requests.get(url, headers=HEADERS, stream=True, timeout=TIMEOUT) as response:
         response.raise_for_status()
         read = partial(response.raw.read1, 65536, decode_content=True)

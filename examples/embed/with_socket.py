@@ -14,12 +14,12 @@ TIMEOUT = 60.0  # seconds: to connect, and the longest silence
 
 
 def events(url: str) -> Generator[ServerSentEvent, None, None]:
-    """Yield each event when its bytes are here."""
+    """Yield each event as soon as its bytes are here."""
     parts = urlsplit(url)
     if parts.scheme != "http":
         raise ValueError(f"only http is supported here, not {parts.scheme}")
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
-    # HTTP/1.0: the body must come as it is then, without chunked transfer coding.
+    # HTTP/1.0, so the body must come as it is, without chunked transfer coding.
     request = (
         f"GET {target} HTTP/1.0\r\nHost: {parts.netloc}\r\n"
         "Accept: text/event-stream\r\nAccept-Encoding: identity\r\n\r\n"

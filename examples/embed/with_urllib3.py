@@ -15,7 +15,7 @@ TIMEOUT = urllib3.Timeout(connect=10.0, read=60.0)  # seconds; read: the longest
 
 
 def events(url: str) -> Generator[ServerSentEvent, None, None]:
-    """Yield each event when its bytes are here."""
+    """Yield each event as soon as its bytes are here."""
     with urllib3.request(
         "GET", url, headers=HEADERS, preload_content=False, timeout=TIMEOUT
     ) as response:
