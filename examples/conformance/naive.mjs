@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 
-function* decode(chunks) { // the parser that is tested
+function* decode(chunks) { // the parser to test
   let event = {};
   const decoder = new TextDecoder();
   let buffer = "";
