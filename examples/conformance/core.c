@@ -1,6 +1,6 @@
 /* A driver for sse_core.h, without Python: cc -std=c99 -o core core.c; sse-conformance -- ./core
  *
- * It reads just as much JSON as it is sent: {"id": 1, "chunks": ["<base64>", ...]}, in this order. */
+ * It reads only the JSON that it is sent: {"id": 1, "chunks": ["<base64>", ...]}, in this order. */
 #include <stdio.h>
 #include <stdlib.h>
 

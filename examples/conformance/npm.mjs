@@ -1,4 +1,4 @@
-// A driver for parsers of npm: node npm.mjs NAME FOLDER, where npm installed it in the folder.
+// A driver for npm's parsers: node npm.mjs NAME FOLDER, where npm installed it in the folder.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
@@ -26,7 +26,7 @@ function responseOf(chunks) {
 }
 
 const PARSERS = {
-  // It tells IDs and times with the event, and each by itself; to keep the last one is its user's.
+  // It reports IDs and times with the event, and separately; its user has to keep the last one.
   async "eventsource-parser"() {
     const { createParser } = require("eventsource-parser");
     return (chunks) => {
@@ -55,7 +55,7 @@ const PARSERS = {
         const events = [];
         const fetch = async () => responseOf(chunks);
         const source = new EventSource("http://127.0.0.1/", { fetch });
-        // Events of any type, also those for which nobody listens.
+        // Events of any type, even those that nobody listens for.
         source.dispatchEvent = (event) => {
           if (event instanceof MessageEvent || "lastEventId" in event) {
             events.push({ event: event.type, data: event.data, id: event.lastEventId });
@@ -102,7 +102,7 @@ const PARSERS = {
       const onLine = getMessages(
         (value) => (id = value),
         (value) => (seen.retry = value),
-        // Its loop hands over every message; to leave out those without data is its user's.
+        // Its loop hands over every message; its user has to leave out those without data.
         (message) => events.push({ event: message.event, data: message.data, id }),
       );
       const onChunk = getLines(onLine);

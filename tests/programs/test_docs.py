@@ -30,6 +30,7 @@ import pytest
 import sse_testing
 from benchmarks import conformance
 from benchmarks.peers import find_peers
+from examples.conformance import matrix, peers
 from tests.support.apps import API_KEY, app, serve
 from tests.support.servers import Exchange, RawServer
 
@@ -447,6 +448,15 @@ def test_pages_count_the_vectors() -> None:
             assert set(map(int, found)) <= counts, page
             counted += len(found)
     assert counted > 3
+
+
+def test_pages_count_the_parsers() -> None:
+    others = [name for name in (*peers.NAMES, *matrix.NPM) if not name.startswith("sse-proto")]
+    assert len(others) == 16
+    assert "for sixteen parsers" in (DOCS / "howto" / "fuzzing.md").read_text("utf-8")
+    table = (DOCS / "explanation" / "matrix.md").read_text("utf-8")
+    assert len(re.findall(r"^\| .+ \| \*\*[\d.]+ %\*\* \|", table, re.M)) == 20
+    assert "how twenty of them fare" in (DOCS / "index.md").read_text("utf-8")
 
 
 def test_performance_says_how_many_vectors_the_fastest_peer_passes() -> None:
