@@ -24,7 +24,7 @@ from itertools import chain, pairwise, repeat
 from pathlib import Path
 from typing import Any, Final
 
-import sse_proto._decoder
+import sse_proto._feed
 from sse_proto import EventTooLarge, SSEDecoder
 
 from .bench_decoder import environment
@@ -157,7 +157,7 @@ def _time(case: Growth, chunks: Sequence[bytes], decoder_class: Any = SSEDecoder
 
 
 def _twins() -> dict[str, Any]:
-    twins: dict[str, Any] = {"Python": sse_proto._decoder.SSEDecoder}
+    twins: dict[str, Any] = {"Python": sse_proto._feed.SSEDecoder}
     try:
         return {"C": import_module("sse_proto._speedups").SSEDecoder, **twins}
     except ImportError:

@@ -23,7 +23,7 @@ from importlib import import_module
 from types import GenericAlias
 from typing import Any, Final, TypeAlias
 
-import sse_proto._decoder
+import sse_proto._feed
 from sse_proto import ServerSentEvent, by_event
 
 from .bench_decoder import environment
@@ -84,7 +84,7 @@ def _cell(feed: float, raw: float, parsed: float) -> str:
 
 
 def _twins() -> list[tuple[str, Any]]:
-    twins: list[tuple[str, Any]] = [("sse-proto (Python)", sse_proto._decoder.SSEDecoder)]
+    twins: list[tuple[str, Any]] = [("sse-proto (Python)", sse_proto._feed.SSEDecoder)]
     try:
         twins.insert(0, ("sse-proto (C)", import_module("sse_proto._speedups").SSEDecoder))
     except ImportError as error:

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import GenericAlias
 from typing import Any, Final, TypeAlias
 
-import sse_proto._decoder
+import sse_proto._feed
 from sse_httpx import EventSource, connect_sse
 from sse_proto import by_event
 
@@ -210,7 +210,7 @@ def _serve(chunks: Sequence[bytes]) -> Generator[str, None, None]:
 
 
 def _twins() -> list[tuple[str, Any]]:
-    twins: list[tuple[str, Any]] = [("Python", sse_proto._decoder.SSEDecoder)]
+    twins: list[tuple[str, Any]] = [("Python", sse_proto._feed.SSEDecoder)]
     try:
         twins.insert(0, ("C", import_module("sse_proto._speedups").SSEDecoder))
     except ImportError as error:

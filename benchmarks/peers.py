@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any, Final, Protocol, TypeAlias
 
 import sse_proto
-import sse_proto._decoder
+import sse_proto._feed
 
 __all__ = ["PEERS", "Decode", "Event", "Peer", "find_peers", "pairs", "version"]
 
@@ -63,7 +63,7 @@ def _ours(decoder_class: Callable[[], Any]) -> Decode:
 
 
 def _python() -> Decode:
-    return _ours(sse_proto._decoder.SSEDecoder)
+    return _ours(sse_proto._feed.SSEDecoder)
 
 
 def _speedups() -> Decode:

@@ -1,7 +1,6 @@
 """Server-Sent Events without I/O: the event stream format, exact to the HTML Standard."""
 
 from ._actions import Action, Fail, Lost, NextRequest, Open, ReadyState, Stop, Wait
-from ._decoder import BytesLike
 from ._encoder import encode, encode_comment
 from ._ending import Ending
 from ._errors import (
@@ -13,6 +12,7 @@ from ._errors import (
     UnknownEvent,
 )
 from ._events import ParsedEvent, RawEvent, ServerSentEvent
+from ._feed import BytesLike
 from ._implementation import IMPLEMENTATION, SSEDecoder
 from ._iterate import Until, aiter_events, aiter_parsed, iter_events, iter_parsed
 from ._parsing import SkipEvent, attach_event, by_event, failed_event

@@ -1,4 +1,4 @@
-/* Made of _decoder.py by `python -m tests.support.c_docstrings`: do not edit. */
+/* Made of _feed.py by `python -m tests.support.c_docstrings`: do not edit. */
 
 #define DECODER_DOC \
     "SSEDecoder(*, max_event_size=16777216, last_event_id=None, dispatch_empty=False, on_comment=None, on_ignored=None)\n" \

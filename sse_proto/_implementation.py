@@ -10,7 +10,7 @@ __all__ = ["IMPLEMENTATION", "SSEDecoder"]
 
 if TYPE_CHECKING:
     # Both have the same interface; stubtest compares it with the one in C.
-    from ._decoder import SSEDecoder
+    from ._feed import SSEDecoder
 
     IMPLEMENTATION: Literal["c", "python"]
     """Which `SSEDecoder` is in use. The environment variable ``SSE_PROTO_PURE_PYTHON=1`` forces
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 else:
 
     def _choose():
-        from . import _decoder
+        from . import _feed
 
         if os.environ.get("SSE_PROTO_PURE_PYTHON", "") not in ("", "0"):
-            return "python", _decoder.SSEDecoder
+            return "python", _feed.SSEDecoder
         try:
             from ._speedups import SSEDecoder
         except Exception as error:
@@ -35,7 +35,7 @@ else:
                     RuntimeWarning,
                     stacklevel=2,
                 )
-            return "python", _decoder.SSEDecoder
+            return "python", _feed.SSEDecoder
         return "c", SSEDecoder
 
     IMPLEMENTATION, SSEDecoder = _choose()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
         Iterable,
     )
 
-    from ._decoder import BytesLike
     from ._events import ParsedEvent, ServerSentEvent
+    from ._feed import BytesLike
 
 __all__ = ["Until", "aiter_events", "aiter_parsed", "iter_events", "iter_parsed"]
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from random import Random
 
-    from ._decoder import BytesLike
     from ._events import ServerSentEvent
+    from ._feed import BytesLike
 
 __all__ = ["DecoderFactory", "EventSourceProtocol"]
 

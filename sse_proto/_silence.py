@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
 if TYPE_CHECKING:
-    from ._decoder import BytesLike
+    from ._feed import BytesLike
 
 __all__ = ["Silence", "TimeLimit"]
 

@@ -1,7 +1,7 @@
 /* The decoder in C: it binds sse_core.h to CPython, and has no rule of the standard in it.
  *
  * The machine says what is in the stream, as pointers and lengths. Here these become objects, and
- * refusals become exceptions: the same as those of `_decoder.py`, for the same chunks.
+ * refusals become exceptions: the same as those of `_feed.py`, for the same chunks.
  *
  * A call has two halves. First the chunk is decoded: no caller's code runs, and everything found is
  * put into lists. Then callbacks and the parser are called, while the machine is between two
@@ -66,7 +66,7 @@ PyErr_SetRaisedException(PyObject *error)
 }
 #endif
 
-/* Bytes. As in _decoder.py: a test compares the signatures, so they cannot drift apart. */
+/* Bytes. As in _feed.py: a test compares the signatures, so they cannot drift apart. */
 #define DEFAULT_MAX_EVENT_SIZE 16777216
 
 /* Bytes that decode_ascii() takes in one step. */
@@ -1381,7 +1381,7 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_speedups",
-    .m_doc = "The decoder in C: the same as sse_proto._decoder, and faster.",
+    .m_doc = "The decoder in C: the same as sse_proto._feed, and faster.",
     .m_size = sizeof(ModuleState),
     .m_slots = module_slots,
     .m_traverse = module_traverse,

@@ -3,14 +3,14 @@ from typing import TypeVar, final
 
 from typing_extensions import Self
 
-from ._decoder import BytesLike
 from ._events import ParsedEvent, RawEvent, ServerSentEvent
+from ._feed import BytesLike
 
 _T = TypeVar("_T")
 
 @final
 class SSEDecoder:
-    """The same as `sse_proto._decoder.SSEDecoder`, in C."""
+    """The same as `sse_proto._feed.SSEDecoder`, in C."""
 
     def __new__(
         cls,

@@ -24,7 +24,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 @pytest.fixture(
     scope="session",
     params=[
-        pytest.param("sse_proto._decoder", id="python"),
+        pytest.param("sse_proto._feed", id="python"),
         pytest.param("sse_proto._speedups", id="c"),
     ],
 )

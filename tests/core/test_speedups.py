@@ -137,7 +137,7 @@ def test_signatures_are_the_same(c_class: type[SSEDecoder]) -> None:
         signature = inspect.signature(function)
         return [(p.name, p.kind, p.default) for p in signature.parameters.values()]
 
-    python = implementation("_decoder")
+    python = implementation("_feed")
     assert parameters(c_class) == parameters(python)
     for name in ("feed", "feed_raw", "close"):
         assert parameters(getattr(c_class(), name)) == parameters(getattr(python(), name))
@@ -147,7 +147,7 @@ def test_public_names_and_their_docstrings_are_the_same(c_class: type[SSEDecoder
     def public(decoder_class: type[SSEDecoder]) -> set[str]:
         return {name for name in dir(decoder_class) if not name.startswith("_")}
 
-    python = implementation("_decoder")
+    python = implementation("_feed")
     assert public(c_class) == public(python)
     assert inspect.getdoc(c_class) == inspect.getdoc(python)
     for name in public(c_class):
@@ -184,7 +184,7 @@ def test_options_are_the_same(c_class: type[SSEDecoder], options: dict[str, Any]
         decoder = decoder_class(**options)
         return decoder.max_event_size, decoder.dispatch_empty, decoder.last_event_id
 
-    assert _outcome(attributes, c_class) == _outcome(attributes, implementation("_decoder"))
+    assert _outcome(attributes, c_class) == _outcome(attributes, implementation("_feed"))
 
 
 def test_attributes_are_read_only(decoder: SSEDecoder) -> None:
@@ -210,7 +210,7 @@ def _chunks_that_are_none() -> list[object]:
 @pytest.mark.parametrize("number", range(len(_chunks_that_are_none())))
 def test_misuse_raises_the_same(c_class: type[SSEDecoder], number: int) -> None:
     chunk = _chunks_that_are_none()[number]
-    python = implementation("_decoder")()
+    python = implementation("_feed")()
     c = c_class()
     for method in ("feed", "feed_raw"):
         expected = _outcome(getattr(python, method), chunk)
@@ -543,9 +543,9 @@ TELL: Final = (
     " *sse_proto.iter_events([b'data: x\\n\\n']))"
 )
 IN_PYTHON: Final = (
-    "python sse_proto._decoder ServerSentEvent(event='message', data='x', id=None, retry=None)\n"
+    "python sse_proto._feed ServerSentEvent(event='message', data='x', id=None, retry=None)\n"
 )
-IN_C: Final = IN_PYTHON.replace("python", "c").replace("_decoder", "_speedups")
+IN_C: Final = IN_PYTHON.replace("python", "c").replace("_feed", "_speedups")
 
 
 @pytest.fixture
@@ -598,7 +598,7 @@ def _choose() -> tuple[str, type[SSEDecoder]]:
 
 def test_choosing(c_class: type[SSEDecoder], monkeypatch: pytest.MonkeyPatch) -> None:
     name = "sse_proto._speedups"
-    in_python = "python", implementation("_decoder")
+    in_python = "python", implementation("_feed")
     monkeypatch.delenv("SSE_PROTO_PURE_PYTHON", raising=False)
     assert _choose() == ("c", c_class)
     monkeypatch.setitem(sys.modules, name, None)  # absent
@@ -626,6 +626,6 @@ def test_events_of_another_layout_are_refused(c_class: type[SSEDecoder]) -> None
 
 
 def test_the_chosen_one_is_told(decoder_class: type[SSEDecoder]) -> None:
-    name = {"sse_proto._decoder": "python", "sse_proto._speedups": "c"}[decoder_class.__module__]
+    name = {"sse_proto._feed": "python", "sse_proto._speedups": "c"}[decoder_class.__module__]
     is_chosen = sse_proto.SSEDecoder is decoder_class
     assert is_chosen == (name == sse_proto.IMPLEMENTATION)

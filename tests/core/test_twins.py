@@ -107,13 +107,13 @@ def test_an_object_is_equal_to_itself_alone(decoder_class: type[SSEDecoder]) -> 
 
 
 def test_they_look_alike() -> None:
-    python, c = implementation("_decoder"), implementation("_speedups")
+    python, c = implementation("_feed"), implementation("_speedups")
     assert python.__name__ == c.__name__ == "SSEDecoder"
     for name in dir(python):
         # Python's own of classes in Python, and what is private, has no twin.
         if not name.startswith("_") or name in ("__reduce__", "__init__", "__doc__"):
             assert hasattr(c, name), name
     assert (
-        repr(python()).replace("_decoder", "").partition(" at ")[0]
+        repr(python()).replace("_feed", "").partition(" at ")[0]
         == (repr(c()).replace("_speedups", "").partition(" at ")[0])
     )

@@ -37,8 +37,8 @@ def test_names_are_unique_and_vectors_are_many() -> None:
 def without_shortcuts() -> Iterator[type[SSEDecoder]]:
     """The decoder in Python, its plain way alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sse_proto._decoder._SHORTCUTS", False)
-        yield implementation("_decoder")
+        patch.setattr("sse_proto._shortcuts._SHORTCUTS", False)
+        yield implementation("_feed")
 
 
 @every_vector

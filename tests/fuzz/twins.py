@@ -186,7 +186,7 @@ def check_twins(case: Case) -> None:
     """Fail if the twins differ after any call."""
     rng = random.Random(case.seed)
     others = _Others(), _Others()
-    python = case.decoder(implementation("_decoder"), others[0])
+    python = case.decoder(implementation("_feed"), others[0])
     c = case.decoder(implementation("_speedups"), others[1])
 
     def feed_both(method: str, chunk: bytes) -> Result:

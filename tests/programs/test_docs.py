@@ -194,7 +194,7 @@ def documented() -> Iterator[Any]:
         for entry in re.findall(r"^::: (\S+)$", reference(package), re.M):
             module, _, name = entry.rpartition(".")
             # Where the decoder in C is in use, the pages have the one that it was made after.
-            module = "sse_proto._decoder" if name == "SSEDecoder" else module
+            module = "sse_proto._feed" if name == "SSEDecoder" else module
             value = getattr(importlib.import_module(module), name)
             if inspect.isclass(value) or inspect.isroutine(value):
                 yield pytest.param(value, id=entry)

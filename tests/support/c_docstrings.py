@@ -10,19 +10,19 @@ import inspect
 from pathlib import Path
 from typing import Final
 
-import sse_proto._decoder
+import sse_proto._feed
 
 __all__ = ["HEADER", "header"]
 
-HEADER: Final = Path(sse_proto._decoder.__file__).with_name("_docstrings.h")
+HEADER: Final = Path(sse_proto._feed.__file__).with_name("_docstrings.h")
 
-_CLASS: Final = sse_proto._decoder.SSEDecoder
+_CLASS: Final = sse_proto._feed.SSEDecoder
 
 
 def header() -> str:
     """Return the text of the header: a macro for the class, and for each of its public names."""
     lines = [
-        "/* Made of _decoder.py by `python -m tests.support.c_docstrings`: do not edit. */",
+        "/* Made of _feed.py by `python -m tests.support.c_docstrings`: do not edit. */",
         *_macro("DECODER_DOC", _signed(_CLASS.__name__, inspect.signature(_CLASS), _CLASS)),
     ]
     for name, member in vars(_CLASS).items():
