@@ -8,17 +8,17 @@ where that is faster in Python, and `_feed` is what callers see.
 
 **Bytes, not text.** The standard decodes the stream to text first, and then looks for lines. Here
 lines are found in the bytes, and only values become text. The result is the same: everything the
-grammar knows is ASCII, and no ASCII byte is ever part of a longer character, valid or not. So no
-character is ever cut, and data can be handed out as bytes.
+grammar knows is ASCII, and no ASCII byte is ever part of a longer character, nor swallowed by a
+malformed one. So no value is cut within a character, and data can be handed out as bytes.
 
 **What the edge of a chunk can cut.** A line: its beginning waits in `_line`. A CR LF: the CR ends
 its line at once, and `_skip_lf` says to skip an LF that opens the next chunk. The byte order mark:
 `_bom`. A block (the lines up to a blank one): the standard's buffers (`_data`, `_event_type`,
-`_last_event_id_buffer`) outlast the chunk. Nothing else does.
+`_last_event_id_buffer`) outlast the chunk, with what is noted beside them.
 
-**Limits.** `_size` counts the field lines of the unfinished block. It is checked when a line ends,
-and at the end of a chunk together with the unfinished line. Of a line that cannot be a field, only
-a bounded part is kept.
+**What the standard does not have.** A limit, an option, observers of ignored lines, and views of
+the chunk instead of copies (`_line_end`, `_value_end`). "Ours" marks these; to compare the rest
+with the standard, skip them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 # The fields that the standard knows, and how their lines begin.
 _FIELD_NAMES: Final = frozenset({b"data", b"event", b"id", b"retry"})
 _FIELD_PREFIXES: Final = (b"data:", b"event:", b"id:", b"retry:")
-_LONGEST_PREFIX: Final = 6
+_LONGEST_PREFIX: Final = max(map(len, _FIELD_PREFIXES))
 
 
 class Decoder:
@@ -79,14 +79,10 @@ class Decoder:
         on_comment: Callable[[str], object] | None,
         on_ignored: Callable[[str], object] | None,
     ) -> None:
-        # Options, as `SSEDecoder` describes them.
-        self._max_event_size = max_event_size
-        self._dispatch_empty = dispatch_empty
-        self._on_comment = on_comment
-        self._on_ignored = on_ignored
-        # Callbacks to be called when the chunk has been taken, each with its text.
-        self._notes: deque[tuple[Callable[[str], object], str]] = deque()
-
+        # The standard's buffers. A blank line resets all but the last.
+        self._data = bytearray()
+        self._event_type = ""
+        self._last_event_id_buffer = last_event_id
         # What outlives its event.
         self._last_event_id = last_event_id
         self._reconnection_time: int | None = None
@@ -98,35 +94,45 @@ class Decoder:
         self._skip_lf = False
         # The unfinished line; only its beginning if it cannot be a field and nobody observes it.
         self._line: bytearray = bytearray()
-        # Where in its chunk the line ends that is being processed.
+
+        # Ours: options, as `SSEDecoder` describes them.
+        self._max_event_size = max_event_size
+        self._dispatch_empty = dispatch_empty
+        self._on_comment = on_comment
+        self._on_ignored = on_ignored
+        # Ours: callbacks to be called when the chunk has been taken, each with its text.
+        self._notes: deque[tuple[Callable[[str], object], str]] = deque()
+        # Ours, and reset by a blank line. The bytes of the block's field lines, each with one
+        # end-of-line.
+        self._size = 0
+        # Whether the block has a valid field other than data.
+        self._has_field = False
+        # What its `retry` has set.
+        self._retry: int | None = None
+        # Where its data ends in this chunk, if that is one line in it: then feed_raw() returns a
+        # view. Else -1, as after each chunk.
+        self._value_end = -1
+        # Where the line that is being processed ends in this chunk.
         self._line_end = 0
 
-        # The standard's buffers. A blank line resets all but the last.
-        self._data = bytearray()
-        self._event_type = ""
-        self._last_event_id_buffer = last_event_id
-        # More about the unfinished block, reset with them: the bytes of its field lines, each with
-        # one end-of-line; what its `retry` has set; whether it has a valid field other than data;
-        # where in the chunk its only line of data ends, or -1: there are none or several, or it
-        # lies in an earlier chunk.
-        self._size = 0
-        self._retry: int | None = None
-        self._has_field = False
-        self._value_end = -1
-
-    # Parsing an event stream (9.2.5): from bytes to lines.
+    # From bytes to lines.
 
     def _take_window(self, window: bytes, position: int, call: Call) -> None:
-        """Take the part of the chunk from this position to the end of a line, or of the chunk."""
+        """Take a part of the chunk, from this position to its end or that of a line.
+
+        That is all of the chunk, or some lines of a large one.
+        """
         end = position + len(window)
         # "Streams must be decoded using the UTF-8 decode algorithm", which "strips one leading
         # UTF-8 Byte Order Mark (BOM), if any".
         if self._bom is not None:
             window = self._strip_bom(window)
-        if self._skip_lf and window:
+        if not window:  # there is nothing, or it may become a byte order mark
+            return
+        if self._skip_lf:
             self._skip_lf = False
             window = window.removeprefix(b"\n")
-        self._take_lines(window, end - len(window), call)
+        self._take_lines(window, end - len(window), call)  # negative: it began in an earlier chunk
 
     def _strip_bom(self, window: bytes) -> bytes:
         """Return the beginning of the stream, less its byte order mark; b"" while undecided."""
@@ -138,13 +144,14 @@ class Decoder:
         return beginning.removeprefix(_BOM)
 
     def _take_lines(self, window: bytes, position: int, call: Call) -> None:
-        """Process the lines that end in this part of the chunk, and keep the rest."""
-        # "Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF)
-        # character pair, a single U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE
-        # RETURN (CR) character." Of bytes, splitlines() knows these, and no others.
+        # "The stream must then be parsed by reading everything line by line, with a U+000D CARRIAGE
+        # RETURN U+000A LINE FEED (CRLF) character pair, a single U+000A LINE FEED (LF) character
+        # not preceded by a U+000D CARRIAGE RETURN (CR) character, and a single U+000D CARRIAGE
+        # RETURN (CR) character not followed by a U+000A LINE FEED (LF) character being the ways in
+        # which a line can end." Of bytes, splitlines() knows these, and no others.
         for part in window.splitlines(keepends=True):
             line = part.rstrip(b"\r\n")
-            if len(line) == len(part):  # it does not end here
+            if len(line) == len(part):  # the last one, which does not end here
                 self._keep_line(part)
                 break
             self._line_end = position + len(line)
@@ -153,25 +160,9 @@ class Decoder:
                 self._line.clear()
             self._process_line(line, call)
             position += len(part)
-        if window:
-            self._skip_lf = window.endswith(b"\r")
+        self._skip_lf = window.endswith(b"\r")
 
-    def _keep_line(self, part: bytes) -> None:
-        """Append to the unfinished line as much as may matter; check its size."""
-        line = self._line
-        line += part
-        limit = self._max_event_size
-        if line.startswith(_FIELD_PREFIXES):
-            if limit is not None and self._size + len(line) > limit:
-                raise EventTooLarge(self._size + len(line), limit)
-            return
-        observer = self._on_comment if line.startswith(b":") else self._on_ignored
-        if observer is None:
-            del line[_LONGEST_PREFIX:]  # enough to see that it cannot be a field
-        elif limit is not None:
-            del line[max(limit, _LONGEST_PREFIX) :]
-
-    # Interpreting an event stream (9.2.6): from lines to events.
+    # "Lines must be processed, in the order they are received, as follows:"
 
     def _process_line(self, line: bytes, call: Call) -> None:
         # "If the line is empty (a blank line): Dispatch the event, as defined below."
@@ -191,33 +182,23 @@ class Decoder:
         # string as the field value."
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        if name in _FIELD_NAMES:
+        if name in _FIELD_NAMES:  # ours
             size = self._size + len(line) + 1
             if self._max_event_size is not None and size > self._max_event_size:
                 raise EventTooLarge(size, self._max_event_size)
             self._size = size
-            if self._process_field(name, value):
-                return
-        # "Otherwise: The field is ignored."
-        if self._on_ignored is not None:
+        if not self._process_field(name, value) and self._on_ignored is not None:
             self._note(self._on_ignored, line)
 
-    def _note(self, callback: Callable[[str], object], line: bytes) -> None:
-        """Note that a callback is to be called with this line, a comment without its colon."""
-        text = line[: self._max_event_size]
-        if text.startswith(b":"):
-            text = text[1:].removeprefix(b" ")
-        self._notes.append((callback, text.decode("utf-8", "replace")))
-
     def _process_field(self, name: bytes, value: bytes) -> bool:
-        """Process a field; return whether its value was valid."""
+        """Process a field; return False if it is ignored."""
         # "If the field name is "event": Set the event type buffer to the field value."
         if name == b"event":
             self._event_type = value.decode("utf-8", "replace")
         # "If the field name is "data": Append the field value to the data buffer, then append a
         # single U+000A LINE FEED (LF) character to the data buffer."
         elif name == b"data":
-            self._value_end = self._line_end if not self._data else -1
+            self._value_end = -1 if self._data else self._line_end  # ours
             self._data += value
             self._data += b"\n"
             return True
@@ -230,11 +211,14 @@ class Decoder:
         # "If the field name is "retry": If the field value consists of only ASCII digits, then
         # interpret the field value as an integer in base ten, and set the event stream's
         # reconnection time to that integer. Otherwise, ignore the field."
-        else:
+        elif name == b"retry":
             number = base_ten(value.decode("utf-8", "replace"))
             if number is None:
                 return False
             self._reconnection_time = self._retry = number
+        # "Otherwise: The field is ignored."
+        else:
+            return False
         self._has_field = True
         return True
 
@@ -243,7 +227,7 @@ class Decoder:
         # buffer."
         self._last_event_id = self._last_event_id_buffer
         # "If the data buffer is an empty string, set the data buffer and the event type buffer to
-        # the empty string and return."
+        # the empty string and return." (Ours: `dispatch_empty`.)
         if self._data or (self._has_field and self._dispatch_empty):
             # "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove
             # the last character from the data buffer."
@@ -252,6 +236,7 @@ class Decoder:
             # the event type buffer has a value other than the empty string, change the type of the
             # newly created event to equal the value of the event type buffer."
             event_type = self._event_type or "message"
+            # This copies the buffer, which is cleared now.
             call.add(event_type, self._data, self._value_end, self._last_event_id, self._retry)
         # "Set the data buffer and the event type buffer to the empty string."
         self._reset_block()
@@ -264,9 +249,41 @@ class Decoder:
         self._has_field = False
         self._value_end = -1
 
+    # "Once the end of the file is reached, any pending data must be discarded." It is just never
+    # dispatched.
+
+    # Ours: limits and observers.
+
+    def _keep_line(self, part: bytes) -> None:
+        """Append to the unfinished line, if it does not become too large, as much as may matter."""
+        line = self._line
+        # Six bytes tell fields from all else. A line without a colon among them is ignored: the
+        # longest name has five.
+        if len(line) < _LONGEST_PREFIX:
+            missing = _LONGEST_PREFIX - len(line)
+            line += part[:missing]
+            part = part[missing:]
+        limit = self._max_event_size
+        if line.startswith(_FIELD_PREFIXES):
+            size = self._size + len(line) + len(part)
+            if limit is not None and size > limit:
+                raise EventTooLarge(size, limit)
+            line += part
+        elif (self._on_comment if line.startswith(b":") else self._on_ignored) is not None:
+            line += part if limit is None else part[: max(limit - len(line), 0)]
+        else:
+            del line[_LONGEST_PREFIX:]  # what a shortcut has appended without looking at it
+
+    def _note(self, callback: Callable[[str], object], line: bytes) -> None:
+        """Note that a callback is to be called with this line, a comment without its colon."""
+        text = line[: self._max_event_size]
+        if text.startswith(b":"):
+            text = text[1:].removeprefix(b" ")
+        self._notes.append((callback, text.decode("utf-8", "replace")))
+
     def _count_unfinished(self) -> int:
         """Return the bytes of the block, with the unfinished line if that may be a field."""
-        line = bytes(self._line)
+        line = self._line
         may_be_field = line.startswith(_FIELD_PREFIXES) or any(
             prefix.startswith(line) for prefix in _FIELD_PREFIXES
         )

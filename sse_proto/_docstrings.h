@@ -17,8 +17,8 @@
     "\n" \
     "Args:\n" \
     "    max_event_size: Most bytes that an unfinished event may hold: its field lines as they were\n" \
-    "        sent, each with one end-of-line. Comments and unknown fields neither count nor are kept.\n" \
-    "        ``None``: no limit.\n" \
+    "        sent, each with one end-of-line. Comments and unknown fields do not count; of one that\n" \
+    "        a callback observes, as many bytes again are kept. ``None``: no limit.\n" \
     "    last_event_id: The last event ID to start with, from an earlier connection.\n" \
     "    dispatch_empty: Also dispatch blocks that have a valid field but no data, unlike the\n" \
     "        standard; for servers that send ``event: done`` alone.\n" \

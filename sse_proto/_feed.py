@@ -57,8 +57,8 @@ class SSEDecoder(ShortcutDecoder):
 
     Args:
         max_event_size: Most bytes that an unfinished event may hold: its field lines as they were
-            sent, each with one end-of-line. Comments and unknown fields neither count nor are kept.
-            ``None``: no limit.
+            sent, each with one end-of-line. Comments and unknown fields do not count; of one that
+            a callback observes, as many bytes again are kept. ``None``: no limit.
         last_event_id: The last event ID to start with, from an earlier connection.
         dispatch_empty: Also dispatch blocks that have a valid field but no data, unlike the
             standard; for servers that send ``event: done`` alone.
@@ -320,7 +320,9 @@ class SSEDecoder(ShortcutDecoder):
                 if self._max_event_size is not None and call.held > self._max_event_size:
                     call.held -= view.nbytes
                     raise RuntimeError("too many events wait: call again with b'' first")
-            if view.nbytes <= _WINDOW or view.ndim != 1:
+            if type(chunk) is bytes and _LINE_END.search(chunk, _WINDOW) is None:
+                self._take_window(chunk, 0, call)
+            elif view.nbytes <= _WINDOW or view.ndim != 1:
                 self._take_window(view.tobytes(), 0, call)
             else:
                 start = 0

@@ -426,7 +426,7 @@ decode_chunk(Decoder *self, Chunk *chunk)
         do {
             result = sse_next(m, &found);
             if (take_in(self, result, &found, chunk) < 0) {
-                sse_refuse(m, SSE_NO_MEMORY, m->size);
+                sse_refuse(m, SSE_NO_MEMORY);
                 return -1;
             }
         } while (result < SSE_CHUNK_END);
@@ -899,7 +899,7 @@ leave_chunk(Decoder *self, Chunk *chunk)
         for (Py_ssize_t next = self->parsed; next < PyList_GET_SIZE(chunk->events); next++) {
             if (get_data(chunk, next) < 0) { /* they are lost, and the stream with them */
                 PyErr_Clear();
-                sse_refuse(&self->machine, SSE_NO_MEMORY, self->machine.size);
+                sse_refuse(&self->machine, SSE_NO_MEMORY);
                 stop_waiting(self);
                 break;
             }

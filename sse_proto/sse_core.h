@@ -5,46 +5,29 @@
  *
  * Set it up (sse_init), lend it a chunk (sse_feed), and call sse_next() until SSE_CHUNK_END. The
  * standard decodes the stream to text first. Here lines are found in its bytes, and text is left to
- * the caller: all of the grammar is ASCII, and no ASCII byte is part of a longer character. A line
- * is read where it lies: in the lent chunk or, if the end of a chunk cut it, in `line`. Values
- * point there too. They are copied if the chunk ends before their block does; data also when a
- * second line of it comes, to join the two.
+ * the caller (who strips no BOM from a value): all of the grammar is ASCII, and no ASCII byte is part
+ * of a longer character, or of a malformed one.
+ *
+ * A line is read where it lies: in the lent chunk or, if the end of a chunk has cut it, in `line`.
+ * A value is a pointer there. sse_bytes.h has what makes it outlive its chunk: of a value in `line`
+ * sse_take() makes a value of its own at once, sse_keep() does so with all others when a chunk ends.
  */
 #ifndef SSE_CORE_H
 #define SSE_CORE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
+#include "sse_bytes.h"
 
-/* The seam to the allocator: like realloc(), but size 0 frees. Define your own before including. */
-#ifndef SSE_REALLOC
-#include <stdlib.h>
-#define SSE_REALLOC(bytes, size) ((size) > 0 ? realloc(bytes, size) : (free(bytes), (void *)NULL))
-#endif
-
-/* The largest `limit`, in effect none. The sum of two such sizes does not overflow. */
-#define SSE_NO_LIMIT (SIZE_MAX / 2 - 1)
+/* The largest `limit`, in effect none. */
+#define SSE_NO_LIMIT SSE_MAX_SIZE
 /* Longest `retry` value that counts, in significant digits. */
 #define SSE_MAX_RETRY_DIGITS 640
-#define SSE_LEAST(one, other) ((one) < (other) ? (one) : (other))
-/* This many bytes show what a line is: five for the longest name, and the next one. */
+/* This many bytes show what a line is: the longest name, and its colon. */
 #define SSE_LONGEST_PREFIX 6
-/* Buffers of this size (a power of two) or more are freed when a chunk ends and they are empty. */
-#ifndef SSE_LARGE
-#define SSE_LARGE ((size_t)64 * 1024)
-#endif
 
-/* Bytes that lie elsewhere. NULL `bytes`: there is no such value. */
-typedef struct { const char *bytes; size_t length; } SSESpan;
-typedef struct { char *bytes; size_t length, capacity; } SSEBuffer;
-/* The value of a field: in the chunk, in `line`, or (`at.bytes` is `copy.bytes`) in its copy, which
- * then has the same length. Otherwise the copy's length means nothing. */
-typedef struct { SSESpan at; SSEBuffer copy; } SSEValue;
 typedef enum {
     SSE_GO_ON,     /* nothing to report */
-    SSE_EVENT,     /* an event: all fields but `text` */
-    SSE_ID,        /* no event, but a blank line has set the last event ID: `id` */
+    SSE_EVENT,     /* an event: all fields of SSEEvent but `text` */
+    SSE_ID,        /* no event, but a blank line has set the last event ID: `id` alone */
     SSE_RETRY,     /* a line has set the reconnection time: `text` is decimal digits, of ms */
     SSE_COMMENT,   /* a comment: `text` is what follows its colon, less one space */
     SSE_IGNORED,   /* `text` is the line of an unknown field, a bad `retry`, an `id` with NUL */
@@ -64,102 +47,235 @@ typedef struct {
 enum { SSE_OBSERVE_COMMENTS = 1, SSE_OBSERVE_IGNORED = 2 };
 
 typedef struct {
-    /* Options, for the caller to set after sse_init(). */
-    size_t limit;        /* most bytes that `size` may be, from 1 to SSE_NO_LIMIT */
-    bool dispatch_empty; /* whether to dispatch blocks with a valid field, but no data */
-    unsigned observe;    /* SSE_OBSERVE_...: what to report beside events */
-    /* The chunk. Set by sse_feed(); `at` moves with each line; all NULL after SSE_CHUNK_END. */
-    const char *at, *end;
-    const char *next_cr; /* the first CR from `at` on, or NULL: most streams have none */
-    bool line_ended;     /* set by the first line that ends in the chunk; cleared with it */
-    /* How many bytes of a byte order mark the stream began with; SSE_BOM_DECIDED once the mark is
-     * complete, or a byte differs. */
-    unsigned char bom;
-    /* Set when a chunk ends in CR, and a line with it: an LF opening the next chunk is not another
-     * line. Cleared by the next byte. */
-    bool skip_lf;
-    /* SSE_GO_ON, or one of the last three of SSEResult, which all further calls return. */
-    SSEResult refused;
-    /* The line that the chunks so far left unfinished; only its first SSE_LONGEST_PREFIX bytes if
-     * it cannot be a field and is not observed. Its end sets the length to 0; values may lie in the
-     * bytes until another line needs them, or the chunk ends. */
-    SSEBuffer line;
     /* The block that the lines so far left unfinished. A blank line resets all of it, even `id`:
      * the standard's buffer, which persists, is kept by the caller, who is told of each change. */
-    size_t size;    /* bytes of its field lines, each with one end-of-line; in the end: discarded */
-    bool has_field; /* an `event`, a valid `id` or a valid `retry`: see `dispatch_empty` */
-    bool has_retry; /* a valid `retry` */
     SSEValue data;  /* "data buffer", less its last LF; NULL: no `data` so far */
     SSEValue type;  /* "event type buffer"; NULL: no `event` so far */
     SSEValue id;    /* "last event ID buffer", if this block has set it; else NULL */
+    bool has_field; /* an `event`, a valid `id` or a valid `retry`: see `dispatch_empty` */
+    bool has_retry; /* a valid `retry` */
+    size_t size;    /* bytes of its field lines, each with one end-of-line: 0 before the first one.
+                     * After a refusal: the bytes that were discarded */
+    /* The line that the chunks so far left unfinished; only its first SSE_LONGEST_PREFIX bytes if
+     * it cannot be a field and is not observed. Its end sets the length to 0. */
+    SSEBuffer line;
+    /* Set by a line that ends in CR; cleared by the next byte: if that is LF, it is skipped. */
+    bool after_cr;
+    /* How many bytes of a byte order mark the stream began with; SSE_BOM_DECIDED once the mark is
+     * complete, or a byte differs. */
+    unsigned char bom;
+    /* The chunk. Set by sse_feed(); `at` moves with each line; all NULL after SSE_CHUNK_END. */
+    const char *at, *end;
+    const char *next_cr; /* the first CR from `at` on, or NULL: most streams have none */
+    bool line_ended;     /* set by a line that ends in the chunk, where values may lie now */
+    /* SSE_GO_ON, or one of the last three of SSEResult, which all further calls return. */
+    SSEResult refused;
+    /* Options, for the caller to set between sse_init() and the first chunk. */
+    size_t limit;        /* most bytes that `size` may be, from 1 to SSE_NO_LIMIT */
+    bool dispatch_empty; /* whether to dispatch blocks with a valid field, but no data */
+    unsigned observe;    /* SSE_OBSERVE_...: what to report beside events */
 } SSEMachine;
 
 static const char sse_message[] = "message";
 static const char sse_bom[] = "\xef\xbb\xbf";
 enum { SSE_BOM_LENGTH = 3, SSE_BOM_DECIDED = 4 };
 
-/* Buffers and values. */
-
-/* Append, and leave room for one more byte. */
-static inline bool sse_append(SSEBuffer *buffer, const char *bytes, size_t length)
+static inline const char *sse_find(const char *at, const char *end, char byte)
 {
-    if (length >= buffer->capacity - buffer->length) {
-        /* An eighth more than is needed: linear time, and little memory beside what is used. */
-        size_t needed = length < SSE_NO_LIMIT ? buffer->length + length : SSE_NO_LIMIT;
-        size_t capacity = needed + needed / 8 + 64;
-        char *moved = needed < SSE_NO_LIMIT ? SSE_REALLOC(buffer->bytes, capacity) : NULL;
-        if (moved == NULL) {
-            return false;
-        }
-        buffer->bytes = moved;
-        buffer->capacity = capacity;
+    return at < end ? memchr(at, byte, (size_t)(end - at)) : NULL;
+}
+
+/* Parsing an event stream (9.2.5): lines. */
+
+/* Skip the LF of a CRLF, as soon as the byte behind the CR is there. */
+static inline void sse_skip_lf(SSEMachine *m)
+{
+    if (m->after_cr && m->at < m->end) {
+        m->after_cr = false;
+        m->at += *m->at == '\n' ? 1 : 0;
     }
-    if (length > 0) { /* else there may be no `bytes` */
-        memcpy(buffer->bytes + buffer->length, bytes, length);
-        buffer->length += length;
+}
+
+/* Find the end of the line at `at`; move `at` past it. NULL: it is not in the chunk. "Lines must be
+ * separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF) character pair, a single
+ * U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR) character." */
+static inline const char *sse_find_line_end(SSEMachine *m)
+{
+    const char *cr = m->next_cr;
+    const char *lf = sse_find(m->at, cr != NULL ? cr : m->end, '\n');
+    if (lf != NULL) { /* before the next CR, which stays that */
+        m->at = lf + 1;
+        return lf;
     }
+    if (cr != NULL) {
+        m->at = cr + 1;
+        m->after_cr = true;
+        sse_skip_lf(m);
+        m->next_cr = sse_find(m->at, m->end, '\r');
+    }
+    return cr;
+}
+
+/* Interpreting an event stream (9.2.6): fields, and the blank line. */
+
+/* Whether `line` is the field `name`; if so, set its value. "Collect the characters on the line
+ * before the first U+003A COLON character (:), and let field be that string. Collect the characters
+ * on the line after the first U+003A COLON character (:), and let value be that string. If value
+ * starts with a U+0020 SPACE character, remove it from value." Without a colon: "using the whole
+ * line as the field name, and the empty string as the field value." */
+static inline bool sse_is_field(SSESpan line, const char *name, size_t length, SSESpan *value)
+{
+    if (line.length < length || memcmp(line.bytes, name, length) != 0
+        || (line.length > length && line.bytes[length] != ':')) {
+        return false;
+    }
+    length += line.length > length ? 1 : 0; /* the colon */
+    length += line.length > length && line.bytes[length] == ' ' ? 1 : 0;
+    *value = (SSESpan){line.bytes + length, line.length - length};
     return true;
 }
 
-/* Free a buffer of this many bytes or more. */
-static inline void sse_release(SSEBuffer *buffer, size_t least)
+/* Whether `line`, which is not empty, is a field that the standard knows. Its first letter tells
+ * which. */
+static inline bool sse_is_known(SSESpan line, SSESpan *value)
 {
-    if (buffer->capacity >= least) {
-        (void)SSE_REALLOC(buffer->bytes, 0);
-        *buffer = (SSEBuffer){NULL, 0, 0};
+    switch (*line.bytes) {
+    case 'd': return sse_is_field(line, "data", 4, value);
+    case 'e': return sse_is_field(line, "event", 5, value);
+    case 'i': return sse_is_field(line, "id", 2, value);
+    case 'r': return sse_is_field(line, "retry", 5, value);
+    default: return false; /* ':' as well: "Ignore the line." */
     }
 }
 
-/* Copy a value that cannot stay where it lies; free a large copy that is not in use. */
-static bool sse_keep(SSEValue *value)
+/* Whether "the field value consists of only ASCII digits", one at least. Drops leading zeros. */
+static bool sse_is_number(SSESpan *value)
 {
-    if (value->at.bytes == NULL) {
-        sse_release(&value->copy, SSE_LARGE);
-    }
-    else if (value->at.bytes != value->copy.bytes) {
-        value->copy.length = 0;
-        if (!sse_append(&value->copy, value->at.bytes, value->at.length)) {
+    for (size_t i = 0; i < value->length; i++) {
+        if (value->bytes[i] < '0' || value->bytes[i] > '9') {
             return false;
         }
-        value->at.bytes = value->copy.bytes;
     }
-    return true;
+    while (value->length > 1 && *value->bytes == '0') {
+        *value = (SSESpan){value->bytes + 1, value->length - 1};
+    }
+    return value->length > 0 && value->length <= SSE_MAX_RETRY_DIGITS;
 }
 
-/* Take nothing more, for this reason; free all memory. */
-static SSEResult sse_refuse(SSEMachine *m, SSEResult reason, size_t unfinished)
+/* Set a value. It ends with its line, of which `tail` lies in the chunk, the rest in `line`. If it
+ * lies in `tail` it is pointed to there, so that the caller can take a view of its chunk. */
+static inline void sse_set(SSEMachine *m, SSEValue *value, SSESpan at, SSESpan tail)
 {
-    sse_release(&m->line, 0);
-    sse_release(&m->data.copy, 0);
-    sse_release(&m->type.copy, 0);
-    sse_release(&m->id.copy, 0);
+    if (at.length > tail.length) {
+        sse_take(value, at, &m->line);
+        return;
+    }
+    sse_point(value, (SSESpan){tail.bytes + (tail.length - at.length), at.length});
+}
+
+/* Process the field of a line. */
+static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan value, SSESpan tail,
+                                          SSEEvent *event)
+{
+    switch (*line.bytes) {
+    case 'd': /* "If the field name is "data": Append the field value to the data buffer, then
+               * append a single U+000A LINE FEED (LF) character to the data buffer." That LF is put
+               * before the next line, since the last one is removed in the end. */
+        if (m->data.at.bytes != NULL) {
+            return sse_append_line(&m->data, value) ? SSE_GO_ON : SSE_NO_MEMORY;
+        }
+        sse_set(m, &m->data, value, tail);
+        return SSE_GO_ON;
+    case 'e': /* "If the field name is "event": Set the event type buffer to the field value." */
+        sse_set(m, &m->type, value, tail);
+        m->has_field = true;
+        return SSE_GO_ON;
+    case 'i': /* "If the field name is "id": If the field value does not contain U+0000 NULL, then
+               * set the last event ID buffer to the field value. Otherwise, ignore the field." */
+        if (sse_find(value.bytes, value.bytes + value.length, '\0') != NULL) {
+            return SSE_IGNORED;
+        }
+        sse_set(m, &m->id, value, tail);
+        m->has_field = true;
+        return SSE_GO_ON;
+    default: /* "If the field name is "retry": If the field value consists of only ASCII digits,
+              * then interpret the field value as an integer in base ten, and set the event stream's
+              * reconnection time to that integer. Otherwise, ignore the field." */
+        if (!sse_is_number(&value)) {
+            return SSE_IGNORED;
+        }
+        event->text = value;
+        m->has_field = m->has_retry = true;
+        return SSE_RETRY;
+    }
+}
+
+/* "Dispatch the event": the steps of the standard. */
+static inline SSEResult sse_dispatch(SSEMachine *m, SSEEvent *event)
+{
+    /* 1. "Set the last event ID string of the event source to the value of the last event ID
+     * buffer." */
+    event->id = m->id.at;
+    SSEResult result = event->id.bytes != NULL ? SSE_ID : SSE_GO_ON;
+    /* 2. "If the data buffer is an empty string, set the data buffer and the event type buffer to
+     * the empty string and return." (An event with one empty line of data has an LF there.) */
+    if (m->data.at.bytes != NULL || (m->has_field && m->dispatch_empty)) {
+        /* 3. "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove
+         * the last character": see sse_process_field().
+         * 4., 5. "Initialize event's type attribute to "message", its data attribute to data [...]
+         * If the event type buffer has a value other than the empty string, change the type of the
+         * newly created event to equal the value of the event type buffer." */
+        bool is_typed = m->type.at.bytes != NULL && m->type.at.length > 0;
+        event->type = is_typed ? m->type.at : (SSESpan){sse_message, sizeof sse_message - 1};
+        event->data = m->data.at.bytes != NULL ? m->data.at : (SSESpan){"", 0};
+        event->has_retry = m->has_retry;
+        result = SSE_EVENT;
+    }
+    /* 6. "Set the data buffer and the event type buffer to the empty string." */
     m->data.at.bytes = m->type.at.bytes = m->id.at.bytes = NULL;
-    m->at = m->end = m->next_cr = NULL;
-    m->size = unfinished;
-    return m->refused = reason;
+    m->has_field = m->has_retry = false;
+    m->size = 0;
+    return result; /* 7.: the caller hands it on */
 }
 
-/* Lines (9.2.5). */
+/* Process a line, of which `tail` lies in the chunk. */
+static inline SSEResult sse_process_line(SSEMachine *m, SSESpan line, SSESpan tail, SSEEvent *event)
+{
+    if (line.length == 0) { /* "If the line is empty (a blank line): Dispatch the event" */
+        return sse_dispatch(m, event);
+    }
+    SSESpan value;
+    if (!sse_is_known(line, &value)) { /* "Otherwise: The field is ignored." */
+        return SSE_IGNORED;
+    }
+    m->size += line.length + 1;
+    return m->size <= m->limit ? sse_process_field(m, line, value, tail, event) : SSE_TOO_LARGE;
+}
+
+/* What the standard does not have: observers, a limit, an end before the end. */
+
+static inline bool sse_is_observed(const SSEMachine *m, char first)
+{
+    return m->observe & (first == ':' ? SSE_OBSERVE_COMMENTS : SSE_OBSERVE_IGNORED);
+}
+
+/* Report an ignored line, if its kind is observed. */
+static SSEResult sse_report(const SSEMachine *m, SSESpan line, SSEEvent *event)
+{
+    if (!sse_is_observed(m, *line.bytes)) {
+        return SSE_GO_ON;
+    }
+    if (line.length > m->limit) {
+        line.length = m->limit;
+    }
+    event->text = line;
+    if (*line.bytes != ':') {
+        return SSE_IGNORED;
+    }
+    size_t start = line.length > 1 && line.bytes[1] == ' ' ? 2 : 1;
+    event->text = (SSESpan){line.bytes + start, line.length - start};
+    return SSE_COMMENT;
+}
 
 static inline bool sse_begins(SSEBuffer line, const char *prefix, size_t length, bool may_become)
 {
@@ -180,254 +296,97 @@ static inline bool sse_begins_field(SSEBuffer line, bool may_become)
     }
 }
 
-/* Append to the unfinished line. If it cannot be a field, its beginning is enough, or `limit` bytes
- * if it is observed. */
-static bool sse_extend_line(SSEMachine *m, const char *bytes, size_t length)
+/* Bytes of the event that has begun but not finished, as `size` counts them, plus the unfinished
+ * line if it may be a field. After sse_close() or a refusal: those that were discarded. */
+static inline size_t sse_unfinished(const SSEMachine *m)
 {
-    if (m->line.length < SSE_LONGEST_PREFIX) {
-        size_t first = SSE_LEAST(length, SSE_LONGEST_PREFIX - m->line.length);
-        if (!sse_append(&m->line, bytes, first)) {
-            return false;
-        }
-        bytes += first, length -= first;
-    }
-    if (length > 0 && !sse_begins_field(m->line, false)) {
-        unsigned kind = *m->line.bytes == ':' ? SSE_OBSERVE_COMMENTS : SSE_OBSERVE_IGNORED;
-        size_t room = m->limit > m->line.length ? m->limit - m->line.length : 0;
-        length = m->observe & kind ? SSE_LEAST(length, room) : 0;
-    }
-    return sse_append(&m->line, bytes, length);
+    return sse_begins_field(m->line, true) ? m->size + m->line.length : m->size;
 }
 
-static inline const char *sse_find(const char *at, const char *end, char byte)
+/* Take nothing more, for this reason; free all memory. */
+static SSEResult sse_refuse(SSEMachine *m, SSEResult reason)
 {
-    return at < end ? memchr(at, byte, (size_t)(end - at)) : NULL;
-}
-
-/* Find the end of the line at `at`; move `at` past it. NULL: it is not in the chunk. "Lines must be
- * separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF) character pair, a single
- * U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR) character." */
-static inline const char *sse_find_line_end(SSEMachine *m)
-{
-    const char *cr = m->next_cr;
-    const char *lf = sse_find(m->at, cr != NULL ? cr : m->end, '\n');
-    if (lf != NULL) {
-        m->at = lf + 1;
-        return lf;
-    }
-    if (cr != NULL) {
-        m->at = cr + 1;
-        m->skip_lf = m->at == m->end;
-        m->at += !m->skip_lf && *m->at == '\n' ? 1 : 0;
-        m->next_cr = sse_find(m->at, m->end, '\r');
-    }
-    return cr;
-}
-
-/* Fields (9.2.6). */
-
-/* Whether `line` is the field `name`; if so, set its value. "Collect the characters on the line
- * before the first U+003A COLON character (:), and let field be that string. Collect the characters
- * on the line after the first U+003A COLON character (:), and let value be that string. If value
- * starts with a U+0020 SPACE character, remove it from value." Without a colon: "using the whole
- * line as the field name, and the empty string as the field value." */
-static inline bool sse_is_field(SSESpan line, const char *name, size_t length, SSESpan *value)
-{
-    if (line.length < length || memcmp(line.bytes, name, length) != 0
-        || (line.length > length && line.bytes[length] != ':')) {
-        return false;
-    }
-    length += line.length > length ? 1 : 0; /* the colon */
-    length += line.length > length && line.bytes[length] == ' ' ? 1 : 0;
-    *value = (SSESpan){line.bytes + length, line.length - length};
-    return true;
-}
-
-/* Whether `line` is a field that the standard knows. Its first letter tells which. */
-static inline bool sse_is_known(SSESpan line, SSESpan *value)
-{
-    switch (*line.bytes) {
-    case 'd': return sse_is_field(line, "data", 4, value);
-    case 'e': return sse_is_field(line, "event", 5, value);
-    case 'i': return sse_is_field(line, "id", 2, value);
-    case 'r': return sse_is_field(line, "retry", 5, value);
-    default: return false; /* ':' as well: "Ignore the line." */
-    }
-}
-
-/* "Append the field value to the data buffer, then append a single U+000A LINE FEED (LF) character
- * to the data buffer." That LF is put before the next line, since in the end "if the data buffer's
- * last character is a U+000A LINE FEED (LF) character", it is removed. */
-static inline bool sse_add_data(SSEValue *data, SSESpan value)
-{
-    if (data->at.bytes == NULL) {
-        data->at = value;
-        return true;
-    }
-    if (!sse_keep(data)) {
-        return false;
-    }
-    data->copy.bytes[data->copy.length++] = '\n'; /* sse_append() has left room */
-    bool is_added = sse_append(&data->copy, value.bytes, value.length);
-    data->at = (SSESpan){data->copy.bytes, data->copy.length};
-    return is_added;
-}
-
-/* Whether "the field value consists of only ASCII digits", one at least. Drops leading zeros. */
-static bool sse_take_number(SSESpan *value)
-{
-    for (size_t i = 0; i < value->length; i++) {
-        if (value->bytes[i] < '0' || value->bytes[i] > '9') {
-            return false;
-        }
-    }
-    while (value->length > 1 && *value->bytes == '0') {
-        *value = (SSESpan){value->bytes + 1, value->length - 1};
-    }
-    return value->length > 0 && value->length <= SSE_MAX_RETRY_DIGITS;
-}
-
-/* Report an ignored line, if its kind is observed. */
-static SSEResult sse_pass_over(SSEMachine *m, SSESpan line, SSEEvent *event)
-{
-    bool is_comment = *line.bytes == ':';
-    if (!(m->observe & (is_comment ? SSE_OBSERVE_COMMENTS : SSE_OBSERVE_IGNORED))) {
-        return SSE_GO_ON;
-    }
-    line.length = SSE_LEAST(line.length, m->limit);
-    size_t start = !is_comment ? 0 : line.length > 1 && line.bytes[1] == ' ' ? 2 : 1;
-    event->text = (SSESpan){line.bytes + start, line.length - start};
-    return is_comment ? SSE_COMMENT : SSE_IGNORED;
-}
-
-/* Process the field of a line. */
-static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan value,
-                                          SSEEvent *event)
-{
-    SSEResult result = SSE_GO_ON;
-    switch (*line.bytes) {
-    case 'd': /* "If the field name is "data": [...]": see sse_add_data() */
-        return sse_add_data(&m->data, value) ? SSE_GO_ON : sse_refuse(m, SSE_NO_MEMORY, m->size);
-    case 'e': /* "If the field name is "event": Set the event type buffer to the field value." */
-        m->type.at = value;
-        break;
-    case 'i': /* "If the field name is "id": If the field value does not contain U+0000 NULL, then
-               * set the last event ID buffer to the field value. Otherwise, ignore the field." */
-        if (sse_find(value.bytes, value.bytes + value.length, '\0') != NULL) {
-            return sse_pass_over(m, line, event);
-        }
-        m->id.at = value;
-        break;
-    default: /* "If the field name is "retry": If the field value consists of only ASCII digits,
-              * then interpret the field value as an integer in base ten, and set the event stream's
-              * reconnection time to that integer. Otherwise, ignore the field." */
-        if (!sse_take_number(&value)) {
-            return sse_pass_over(m, line, event);
-        }
-        m->has_retry = true;
-        event->text = value;
-        result = SSE_RETRY;
-    }
-    m->has_field = true;
-    return result;
-}
-
-/* Process a line that is not blank. If it was joined, its first `begun` bytes came in earlier
- * chunks, and the others also lie in this one, at `rest`. A value that lies wholly there is pointed
- * to there, so that the caller can take a view of its chunk. */
-static inline SSEResult sse_process_line(SSEMachine *m, SSESpan line, size_t begun,
-                                         const char *rest, SSEEvent *event)
-{
-    SSESpan value;
-    if (!sse_is_known(line, &value)) { /* "Otherwise: The field is ignored." */
-        return sse_pass_over(m, line, event);
-    }
-    m->size += line.length + 1;
-    if (m->size > m->limit) {
-        return sse_refuse(m, SSE_TOO_LARGE, m->size);
-    }
-    size_t start = (size_t)(value.bytes - line.bytes);
-    if (begun > 0 && start >= begun) {
-        value.bytes = rest + (start - begun);
-    }
-    return sse_process_field(m, line, value, event);
-}
-
-/* "Dispatch the event, as defined below." */
-static inline SSEResult sse_dispatch(SSEMachine *m, SSEEvent *event)
-{
-    /* "Set the last event ID string [...] to the value of the last event ID buffer." */
-    event->id = m->id.at;
-    SSEResult result = event->id.bytes != NULL ? SSE_ID : SSE_GO_ON;
-    /* "If the data buffer is an empty string, set the data buffer and the event type buffer to the
-     * empty string and return." (An event with one empty line of data has an LF there.) */
-    if (m->data.at.bytes != NULL || (m->has_field && m->dispatch_empty)) {
-        /* "Initialize event's type attribute to "message", its data attribute to data [...] If the
-         * event type buffer has a value other than the empty string, change the type of the newly
-         * created event to equal the value of the event type buffer." */
-        bool is_typed = m->type.at.bytes != NULL && m->type.at.length > 0;
-        event->type = is_typed ? m->type.at : (SSESpan){sse_message, sizeof sse_message - 1};
-        event->data = m->data.at.bytes != NULL ? m->data.at : (SSESpan){"", 0};
-        event->has_retry = m->has_retry;
-        result = SSE_EVENT;
-    }
-    /* "Set the data buffer and the event type buffer to the empty string." */
+    m->size = sse_unfinished(m);
+    sse_release(&m->line, 0);
+    sse_release(&m->data.own, 0);
+    sse_release(&m->type.own, 0);
+    sse_release(&m->id.own, 0);
     m->data.at.bytes = m->type.at.bytes = m->id.at.bytes = NULL;
-    m->has_field = m->has_retry = false;
-    m->size = 0;
-    return result;
+    m->at = m->end = m->next_cr = NULL;
+    return m->refused = reason;
 }
 
 /* Chunks. */
 
-/* Copy what is needed from the chunk and `line`; free what is large and not needed. */
-static inline bool sse_keep_block(SSEMachine *m)
+/* Append to the unfinished line, if its bytes do not become too many; `line_end` is 1 if it ends
+ * behind this part, else 0. Of what cannot be a field the beginning is enough, or `limit` bytes if
+ * it is observed. (A field of that length has its colon there: it is kept whole.) */
+static SSEResult sse_extend_line(SSEMachine *m, SSESpan part, size_t line_end)
 {
-    size_t capacities /* SSE_LARGE or more if one of them is */
-        = m->line.capacity | m->data.copy.capacity | m->type.copy.capacity | m->id.copy.capacity;
-    if (m->size == 0 && capacities < SSE_LARGE) { /* as after most chunks */
-        return true;
+    if (m->line.length < SSE_LONGEST_PREFIX) {
+        size_t first = SSE_LONGEST_PREFIX - m->line.length;
+        first = part.length < first ? part.length : first;
+        if (!sse_append(&m->line, part.bytes, first)) {
+            return SSE_NO_MEMORY;
+        }
+        part = (SSESpan){part.bytes + first, part.length - first};
     }
-    bool is_kept = sse_keep(&m->data) && sse_keep(&m->type) && sse_keep(&m->id);
-    sse_release(&m->line, SSE_LARGE);
-    return is_kept;
+    size_t length = m->line.length + part.length;
+    if (sse_begins_field(m->line, false)) {
+        if (length + line_end > m->limit - m->size) {
+            m->line.length = 0; /* it counts as taken */
+            m->size += length + line_end;
+            return SSE_TOO_LARGE;
+        }
+    }
+    else {
+        size_t most = sse_is_observed(m, *m->line.bytes) ? m->limit : 0;
+        most = most > m->line.length ? most - m->line.length : 0;
+        part.length = part.length < most ? part.length : most;
+    }
+    return sse_append(&m->line, part.bytes, part.length) ? SSE_GO_ON : SSE_NO_MEMORY;
 }
 
-/* Leave the chunk, which goes back to its owner. The order matters: values may lie in `line`, where
- * the rest of the chunk goes. If no line has ended, an earlier chunk's end has kept them. */
+/* Make the block outlive the chunk; free large buffers that are not in use. */
+static inline bool sse_keep_block(SSEMachine *m)
+{
+    size_t capacity
+        = m->line.capacity + m->data.own.capacity + m->type.own.capacity + m->id.own.capacity;
+    if (m->size == 0 && capacity < SSE_LARGE) { /* nothing to do, as after most chunks */
+        return true;
+    }
+    sse_release(&m->line, SSE_LARGE);
+    return sse_keep(&m->data) && sse_keep(&m->type) && sse_keep(&m->id);
+}
+
+/* Leave the chunk, which goes back to its owner. */
 static SSEResult sse_leave_chunk(SSEMachine *m)
 {
-    if (m->at == NULL) { /* an empty one, or it was left */
-        return SSE_CHUNK_END;
-    }
-    const char *rest = m->at;
-    size_t length = (size_t)(m->end - m->at);
-    bool is_kept = !m->line_ended || sse_keep_block(m);
+    SSESpan rest = {m->at, (size_t)(m->end - m->at)};
+    SSEResult result = !m->line_ended || sse_keep_block(m) ? SSE_GO_ON : SSE_NO_MEMORY;
     m->line_ended = false;
     m->at = m->end = m->next_cr = NULL;
-    if (!is_kept || (length > 0 && !sse_extend_line(m, rest, length))) {
-        return sse_refuse(m, SSE_NO_MEMORY, m->size);
+    if (rest.length > 0 && result == SSE_GO_ON) {
+        result = sse_extend_line(m, rest, 0);
     }
-    if (m->line.length > m->limit - m->size && sse_begins_field(m->line, false)) {
-        return sse_refuse(m, SSE_TOO_LARGE, m->size + m->line.length);
-    }
-    return SSE_CHUNK_END;
+    return result == SSE_GO_ON ? SSE_CHUNK_END : sse_refuse(m, result);
 }
 
 /* Pass over the byte order mark. "Streams must be decoded using the UTF-8 decode algorithm", which
  * "strips one leading UTF-8 Byte Order Mark (BOM), if any". */
-static bool sse_strip_bom(SSEMachine *m)
+static SSEResult sse_strip_bom(SSEMachine *m)
 {
     for (; m->at < m->end && m->bom < SSE_BOM_LENGTH && *m->at == sse_bom[m->bom]; m->at++) {
         m->bom++;
     }
-    size_t found = m->bom;
-    if (found < SSE_BOM_LENGTH && m->at == m->end) {
-        return true;
+    SSESpan found = {sse_bom, m->bom};
+    if (found.length < SSE_BOM_LENGTH && m->at == m->end) {
+        return SSE_GO_ON;
     }
     m->bom = SSE_BOM_DECIDED;
     /* A part of it is not a mark, but the beginning of a line. */
-    return found == 0 || found == SSE_BOM_LENGTH || sse_extend_line(m, sse_bom, found);
+    bool is_part = found.length > 0 && found.length < SSE_BOM_LENGTH;
+    return is_part ? sse_extend_line(m, found, 0) : SSE_GO_ON;
 }
 
 /* Set up a machine for one stream, without limit or options. It owns nothing yet. */
@@ -436,7 +395,8 @@ static inline void sse_init(SSEMachine *m)
     *m = (SSEMachine){.limit = SSE_NO_LIMIT, .refused = SSE_GO_ON};
 }
 
-/* Lend a chunk. Returns SSE_GO_ON: call sse_next(); or why nothing more is taken. */
+/* Lend a chunk, the last one having come to its SSE_CHUNK_END. Returns SSE_GO_ON: call sse_next();
+ * or why nothing more is taken. */
 static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
 {
     if (m->refused != SSE_GO_ON || length == 0) {
@@ -444,13 +404,10 @@ static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
     }
     m->at = chunk;
     m->end = chunk + length;
-    if (m->bom != SSE_BOM_DECIDED && !sse_strip_bom(m)) {
-        return sse_refuse(m, SSE_NO_MEMORY, 0);
+    if (m->bom != SSE_BOM_DECIDED && sse_strip_bom(m) != SSE_GO_ON) {
+        return sse_refuse(m, SSE_NO_MEMORY);
     }
-    if (m->skip_lf && m->at < m->end) {
-        m->skip_lf = false;
-        m->at += *m->at == '\n' ? 1 : 0;
-    }
+    sse_skip_lf(m);
     m->next_cr = sse_find(m->at, m->end, '\r');
     return SSE_GO_ON;
 }
@@ -458,41 +415,38 @@ static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
 /* Go on in the chunk to the next thing to report. */
 static inline SSEResult sse_next(SSEMachine *m, SSEEvent *event)
 {
-    SSEResult result = m->refused;
-    while (result == SSE_GO_ON && m->at != m->end) {
+    if (m->refused != SSE_GO_ON) {
+        return m->refused;
+    }
+    SSEResult result;
+    do {
         const char *start = m->at;
-        const char *line_end = sse_find_line_end(m);
+        const char *line_end = start != m->end ? sse_find_line_end(m) : NULL;
         if (line_end == NULL) {
-            break;
+            return sse_leave_chunk(m);
         }
         m->line_ended = true;
-        SSESpan line = {start, (size_t)(line_end - start)};
-        size_t begun = m->line.length;
-        if (begun > 0) {
-            if (!sse_extend_line(m, line.bytes, line.length)) {
-                return sse_refuse(m, SSE_NO_MEMORY, m->size);
+        SSESpan tail = {start, (size_t)(line_end - start)}, line = tail;
+        if (m->line.length > 0) { /* earlier chunks began it */
+            result = sse_extend_line(m, tail, 1);
+            if (result != SSE_GO_ON) {
+                break;
             }
             line = (SSESpan){m->line.bytes, m->line.length};
-            m->line.length = 0; /* the bytes stay where they are, until the next line needs it */
+            m->line.length = 0; /* the bytes stay for this line, and what is reported of it */
         }
-        /* "If the line is empty (a blank line): Dispatch the event, as defined below." */
-        result = line.length == 0 ? sse_dispatch(m, event)
-                                  : sse_process_line(m, line, begun, start, event);
-    }
-    return result == SSE_GO_ON ? sse_leave_chunk(m) : result;
-}
-
-/* Bytes of the event that has begun but not finished, as `size` counts them, plus the unfinished
- * line if it may be a field. After sse_close() or a refusal: those that were discarded. */
-static inline size_t sse_unfinished(const SSEMachine *m)
-{
-    return sse_begins_field(m->line, true) ? m->size + m->line.length : m->size;
+        result = sse_process_line(m, line, tail, event);
+        if (result == SSE_IGNORED) {
+            result = m->observe != 0 ? sse_report(m, line, event) : SSE_GO_ON;
+        }
+    } while (result == SSE_GO_ON);
+    return result < SSE_CHUNK_END ? result : sse_refuse(m, result);
 }
 
 /* Free all memory. "Once the end of the file is reached, any pending data must be discarded." */
 static inline void sse_close(SSEMachine *m)
 {
-    sse_refuse(m, SSE_CLOSED, sse_unfinished(m));
+    sse_refuse(m, SSE_CLOSED);
 }
 
 #endif

@@ -916,6 +916,49 @@ def test_memory_of_a_huge_chunk(decoder_class: type[SSEDecoder]) -> None:
         assert peak() < MIB
 
 
+@pytest.mark.parametrize("begin", [b"data: ", b"foo: ", b": "])
+def test_memory_of_a_huge_line_in_one_chunk(decoder_class: type[SSEDecoder], begin: bytes) -> None:
+    """What is refused, or ignored, is not copied first."""
+    chunk = begin + b"x" * (8 * MIB)
+    decoder = decoder_class(max_event_size=MIB)
+    with traced() as peak:
+        if begin == b"data: ":
+            with pytest.raises(EventTooLarge) as caught:
+                decoder.feed(chunk)
+            assert caught.value.size == len(chunk)
+        else:
+            assert decoder.feed(chunk) == []
+        # The rest of the line, behind its first bytes, is an object in Python.
+        copies = 1 if decoder_class.__module__ == "sse_proto._feed" else 0
+        assert peak() < copies * len(chunk) + MIB
+
+
+def test_memory_of_large_values_in_turn(decoder_class: type[SSEDecoder]) -> None:
+    """A buffer that a large value has left is not kept for a small one."""
+    limit = 2 * MIB
+    large = b"x" * (limit - 100)
+    decoder = decoder_class(max_event_size=limit)
+    with traced():
+        before = tracemalloc.get_traced_memory()[0]
+        for name in (b"data", b"event", b"id"):
+            for chunk in (name + b": ", large, b"\n", b"\n"):
+                decoder.feed(chunk)
+            decoder.feed(b"data: small\nevent: small\nid: small\n\n")
+            decoder.feed(b"data: small\nevent: small\nid: small\n")
+            assert tracemalloc.get_traced_memory()[0] - before < 100 * KIB
+            decoder.feed(b"\n")
+
+
+@pytest.mark.timeout(15)
+def test_time_of_unfinished(decoder_class: type[SSEDecoder]) -> None:
+    """It does not copy the line that it counts."""
+    decoder = decoder_class()
+    decoder.feed(b"data: " + b"x" * (8 * MIB))
+    for count in range(1, 10_001):
+        decoder.feed(b"x")
+        assert decoder.unfinished == 6 + 8 * MIB + count
+
+
 def test_memory_is_given_back(decoder_class: type[SSEDecoder]) -> None:
     decoder = decoder_class(max_event_size=None)
     with traced():

@@ -21,12 +21,13 @@ static volatile char any;
 static volatile char sink;
 
 /* Memory. A buffer ends where its place ends, so that Eva sees each byte too far. Those that the
- * machine begins with are full but for ROOM bytes, so that they have to grow; a request may fail. */
-enum { ROOM = 2, PLACE = 1 << 16, BUFFERS = 4 };
-static char old_places[BUFFERS][PLACE], new_places[BUFFERS][PLACE];
+ * machine begins with are full but for ROOM bytes, so that they have to grow; a request may fail. What
+ * grows moves to a place that was never used before. */
+enum { ROOM = 2, PREFIX = 3, PLACE = 1 << 17, BUFFERS = 4, MOVES = 16 };
+static char old_places[BUFFERS][PLACE], new_places[MOVES][PLACE];
 
-static void *prove_realloc(char **bytes, size_t size);
-#define SSE_REALLOC(bytes, size) prove_realloc(&(bytes), size)
+static void *prove_realloc(size_t size);
+#define SSE_REALLOC(bytes, size) prove_realloc(size)
 
 /* Bytes lie in one object: if the first and the last are in it, so are the others. */
 static void prove_readable(const char *bytes, size_t length)
@@ -75,18 +76,16 @@ static int prove_memcmp(const char *one, const char *other, size_t length)
 static SSEMachine machine;
 
 static SSEBuffer *const buffers[BUFFERS]
-    = {&machine.line, &machine.data.copy, &machine.type.copy, &machine.id.copy};
+    = {&machine.line, &machine.data.own, &machine.type.own, &machine.id.own};
 
-static void *prove_realloc(char **bytes, size_t size)
+static void *prove_realloc(size_t size)
 {
+    static int moves;
     if (size == 0 || any) {
         return NULL;
     }
-    int i = 0;
-    while (bytes != &buffers[i]->bytes) {
-        i++;
-    }
-    return new_places[i] + (PLACE - size);
+    //@ assert moves < MOVES && size <= PLACE;
+    return new_places[moves++] + (PLACE - size);
 }
 
 static void look_at(SSESpan span)
@@ -125,13 +124,14 @@ static void fill(int i, size_t length, size_t capacity)
     buffers[i]->capacity = capacity;
 }
 
-/* A value: -2, not there, and its copy was never used; -1, not there, and its copy is large; else it is
- * in its copy, and has so many bytes. */
+/* A value: -2, not there, and it never had a buffer; -1, not there, and its buffer is large; else it has
+ * that many bytes, at the end of its buffer, behind PREFIX others. */
 static void set(SSEValue *value, int i, int what)
 {
     if (what >= 0) {
-        fill(i, (size_t)what, (size_t)what + ROOM);
-        value->at = (SSESpan){value->copy.bytes, value->copy.length};
+        fill(i, PREFIX + (size_t)what, PREFIX + (size_t)what + ROOM);
+        value->at = (SSESpan){value->own.bytes + PREFIX, (size_t)what};
+        value->is_own = true;
     }
     else if (what == -1) {
         fill(i, 0, SSE_LARGE);
@@ -140,15 +140,16 @@ static void set(SSEValue *value, int i, int what)
 
 static bool is_sound(const SSEBuffer *buffer)
 {
-    return buffer->bytes != NULL ? buffer->length <= buffer->capacity : buffer->capacity == 0;
+    return buffer->bytes != NULL ? buffer->length < buffer->capacity
+                                 : buffer->length == 0 && buffer->capacity == 0;
 }
 
 static bool is_kept(const SSEValue *value)
 {
-    return is_sound(&value->copy)
+    return is_sound(&value->own)
         && (value->at.bytes == NULL
-            || (value->at.bytes == value->copy.bytes && value->at.length == value->copy.length
-                && value->copy.length < value->copy.capacity));
+            || (value->is_own && value->at.length <= value->own.length
+                && value->at.bytes == value->own.bytes + (value->own.length - value->at.length)));
 }
 
 static void begin(void)
@@ -164,10 +165,9 @@ static void begin(void)
         return;
     }
     machine.bom = SSE_BOM_DECIDED;
-    machine.skip_lf = any;
+    machine.after_cr = any;
     machine.has_field = any;
     machine.has_retry = any;
-    machine.line_ended = any;
     set(&machine.data, 1, DATA);
     set(&machine.type, 2, TYPE);
     set(&machine.id, 3, ID);
@@ -184,6 +184,7 @@ static void begin(void)
 static void check(void)
 {
     //@ assert machine.at == NULL && machine.end == NULL && machine.next_cr == NULL;
+    //@ assert !machine.line_ended;
     //@ assert machine.bom <= 2 || machine.bom == SSE_BOM_DECIDED;
     //@ assert machine.size <= machine.limit;
     bool holds = is_sound(&machine.line) && is_kept(&machine.data) && is_kept(&machine.type)

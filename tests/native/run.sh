@@ -66,25 +66,28 @@ prove_one() {
     count=$((count + 1))
 }
 
-# Whether a fault is found: else nothing is proved by an analysis without an alarm.
+# Whether a fault in this header is found: else nothing is proved by an analysis without an alarm.
 plant() {
     mkdir -p fault/sse_proto fault/tests/native
     cp "$here/prove.c" fault/tests/native
-    sed "$1" "$here/../../sse_proto/sse_core.h" >fault/sse_proto/sse_core.h
-    if cmp -s "$here/../../sse_proto/sse_core.h" fault/sse_proto/sse_core.h; then
-        echo "there is no such line: $1"
+    cp "$here"/../../sse_proto/sse_*.h fault/sse_proto
+    sed "$2" "$here/../../sse_proto/$1" >"fault/sse_proto/$1"
+    if cmp -s "$here/../../sse_proto/$1" "fault/sse_proto/$1"; then
+        echo "there is no such line: $2"
         exit 1
     fi
-    if eva "-DCHUNK=1 -DMARK=4 $2" fault/tests/native/prove.c; then
-        echo "a fault was not found: $1"
+    if eva "-DCHUNK=1 -DMARK=4 $3" fault/tests/native/prove.c; then
+        echo "a fault was not found: $2"
         exit 1
     fi
 }
 
 prove() {
     needs frama-c "the proof"
-    plant 's/(length >= buffer->cap/(length > buffer->cap/' '-DLINE=6 -DDATA=3 -DTYPE=-2 -DID=-2'
-    plant 's/sse_keep(&m->data) && //' '-DLINE=5 -DDATA=-2 -DTYPE=-2 -DID=-2'
+    plant sse_bytes.h 's/(length >= buffer->cap/(length > buffer->cap/' \
+        '-DLINE=6 -DDATA=3 -DTYPE=-2 -DID=-2'
+    plant sse_core.h 's/sse_keep(&m->data) && //' '-DLINE=5 -DDATA=-2 -DTYPE=-2 -DID=-2'
+    plant sse_bytes.h 's/ + at.length;/;/' '-DLINE=6 -DDATA=-2 -DTYPE=-2 -DID=-2'
     lines='-2 -1 1 3 5 6 7'
     values='-2,-2,-2 -1,-1,-1 0,-2,-2 3,-2,-2 -2,1,-2 -2,-2,1 -2,0,0 3,1,1'
     [ "$1" -gt 1 ] || { lines='5 6'; values='-2,-2,-2 3,1,-1'; }

@@ -76,6 +76,7 @@ def closed() -> SSEDecoder:
 parse: Final = dict[str, bytes]().get  # (event type, data) -> data, in C
 heard: Final = deque[str](maxlen=0)
 IN_ARRAY: Final = bytearray(CHUNK)
+PIECE: Final = b"x" * 999  # of a line
 FULL: Final = b"data: 1\n\ndata: " + b"x" * 99
 OPTIONS: Final[dict[str, Any]] = {
     "max_event_size": 100,
@@ -92,6 +93,7 @@ CASES: Final = [
     Case(begun(), "feed_parsed", (CHUNK, parse)),
     Case(begun(on_comment=heard.append, on_ignored=heard.append), "feed", (CHUNK,), "callbacks"),
     Case(begun(max_event_size=50), "feed", (b"x" * 99,), "too large"),
+    Case(begun(), "feed", (PIECE,), "piece"),
     Case(begun(), "feed", ("text",), "no bytes"),
     Case(closed, "feed", (b"",), "closed"),
     Case(begun(), "close"),
@@ -170,10 +172,13 @@ def starve(case: Case) -> Counter[str]:
     for once in (False, True):
         for lasting in range(allocations):
             decoder = case.prepare()
+            unfinished = decoder.unfinished
             result = starved(case.call(decoder), lasting, once=once)
             shown = result.max_event_size if isinstance(result, SSEDecoder) else result
             if shown != expected[0]:
                 assert result is MemoryError or isinstance(result, list), (case.title, result)
+                # What was there counts as discarded.
+                assert PIECE not in case.arguments or decoder.unfinished >= unfinished, case.title
                 counts[check_after(case, decoder, result, expected)] += 1
             elif not once:
                 allocations = lasting
