@@ -259,20 +259,23 @@ class Decoder:
         line = self._line
         # Six bytes tell fields from all else. A line without a colon among them is ignored: the
         # longest name has five.
-        if len(line) < _LONGEST_PREFIX:
-            missing = _LONGEST_PREFIX - len(line)
-            line += part[:missing]
-            part = part[missing:]
+        beginning = line or part
+        if len(beginning) < _LONGEST_PREFIX:
+            beginning = line + part[:_LONGEST_PREFIX]
         limit = self._max_event_size
-        if line.startswith(_FIELD_PREFIXES):
+        if beginning.startswith(_FIELD_PREFIXES):
             size = self._size + len(line) + len(part)
             if limit is not None and size > limit:
                 raise EventTooLarge(size, limit)
             line += part
-        elif (self._on_comment if line.startswith(b":") else self._on_ignored) is not None:
-            line += part if limit is None else part[: max(limit - len(line), 0)]
+        elif (self._on_comment if beginning.startswith(b":") else self._on_ignored) is None:
+            line += part[:_LONGEST_PREFIX]
+            del line[_LONGEST_PREFIX:]
+        elif limit is None:
+            line += part
         else:
-            del line[_LONGEST_PREFIX:]  # what a shortcut has appended without looking at it
+            line += part[: max(limit, _LONGEST_PREFIX)]
+            del line[max(limit, _LONGEST_PREFIX) :]
 
     def _note(self, callback: Callable[[str], object], line: bytes) -> None:
         """Note that a callback is to be called with this line, a comment without its colon."""

@@ -320,16 +320,18 @@ class SSEDecoder(ShortcutDecoder):
                 if self._max_event_size is not None and call.held > self._max_event_size:
                     call.held -= view.nbytes
                     raise RuntimeError("too many events wait: call again with b'' first")
-            if type(chunk) is bytes and _LINE_END.search(chunk, _WINDOW) is None:
-                self._take_window(chunk, 0, call)
-            elif view.nbytes <= _WINDOW or view.ndim != 1:
+            if view.nbytes <= _WINDOW or view.ndim != 1:
                 self._take_window(view.tobytes(), 0, call)
             else:
                 start = 0
                 while start < len(view):
                     line_end = _LINE_END.search(view, start + _WINDOW)
                     end = line_end.end() if line_end else len(view)
-                    self._take_window(view[start:end].tobytes(), start, call)
+                    if type(chunk) is bytes and end - start == len(view):
+                        window = chunk
+                    else:
+                        window = view[start:end].tobytes()
+                    self._take_window(window, start, call)
                     start = end
 
     def _finish(self, call: Call) -> list[Any]:

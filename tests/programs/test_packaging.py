@@ -171,7 +171,10 @@ def test_the_source_distribution_is_complete(distributions: Distributions) -> No
         package, _, name = module.partition("/")
         assert f"{PACKAGES[package]}/{name}" in names
     assert {"LICENSE", "README.md", "pyproject.toml"} <= names
-    assert {f"sse_proto/{name}" for name in ("_speedups.c", "sse_core.h", "sse_bytes.h", "_docstrings.h")} <= names
+    assert {
+        f"sse_proto/{name}"
+        for name in ("_speedups.c", "sse_core.h", "sse_bytes.h", "_docstrings.h")
+    } <= names
 
 
 def test_the_core_needs_nothing_else(python: Path) -> None:
