@@ -1,24 +1,26 @@
 """The decoder, as the standard defines it: bytes of an event stream in, events out.
 
-This module is the definition; `sse_core.h` is the same in C. It follows "Parsing an event stream"
-and "Interpreting an event stream" (HTML Standard, 9.2.5 and 9.2.6), quoted beside the steps, and
-does no I/O. A chunk is cut into lines, each line is a field, a comment or blank, and a blank line
-dispatches an event. Two modules build on it: `_shortcuts` does the same for many lines at a time,
-where that is faster in Python, and `_feed` is what callers see.
+This module is the definition; `sse_core.h` is the same in C. It follows "Interpreting an event
+stream" (HTML Standard, 9.2.6), quoted beside the steps, and does no I/O. (9.2.5 is its grammar.) A
+chunk is cut into lines, each line is a field, a comment or blank, and a blank line dispatches an
+event. Two modules build on it: `_shortcuts` does the same for many lines at a time, where that is
+faster in Python, and `_feed` is what callers see.
 
 **Bytes, not text.** The standard decodes the stream to text first, and then looks for lines. Here
 lines are found in the bytes, and only values become text. The result is the same: everything the
 grammar knows is ASCII, and no ASCII byte is ever part of a longer character, nor swallowed by a
-malformed one. So no value is cut within a character, and data can be handed out as bytes.
+malformed one. (Of a malformed one, "replace" makes as many U+FFFD as the standard's decoder.) So no
+value is cut within a character, and data can be handed out as bytes.
 
 **What the edge of a chunk can cut.** A line: its beginning waits in `_line`. A CR LF: the CR ends
 its line at once, and `_skip_lf` says to skip an LF that opens the next chunk. The byte order mark:
 `_bom`. A block (the lines up to a blank one): the standard's buffers (`_data`, `_event_type`,
 `_last_event_id_buffer`) outlast the chunk, with what is noted beside them.
 
-**What the standard does not have.** A limit, an option, observers of ignored lines, and views of
-the chunk instead of copies (`_line_end`, `_value_end`). "Ours" marks these; to compare the rest
-with the standard, skip them.
+**What is ours, not the standard's.** Four things make a difference: the last event ID of an earlier
+connection, `max_event_size`, `dispatch_empty`, and a `retry` of more than 640 digits, which is
+ignored. Others make none: observers of ignored lines, and what lets feed_raw() return views of the
+chunk (`_line_end`, `_value_end`). "Ours" marks all of them; skip it on a first reading.
 """
 
 from __future__ import annotations
@@ -79,7 +81,9 @@ class Decoder:
         on_comment: Callable[[str], object] | None,
         on_ignored: Callable[[str], object] | None,
     ) -> None:
-        # The standard's buffers. A blank line resets all but the last.
+        # The standard's buffers. "They must be initialized to the empty string." (Ours: the last
+        # one to the ID of an earlier connection; None: there was none.) A blank line resets all but
+        # the last.
         self._data = bytearray()
         self._event_type = ""
         self._last_event_id_buffer = last_event_id
@@ -92,7 +96,7 @@ class Decoder:
         # True after a chunk that ends in CR: an LF opening the next one belongs to it, and is not a
         # line of its own. The line that the CR ends is not held back for it.
         self._skip_lf = False
-        # The unfinished line; only its beginning if it cannot be a field and nobody observes it.
+        # The unfinished line; only its beginning if the rest cannot matter: see _keep_line().
         self._line: bytearray = bytearray()
 
         # Ours: options, as `SSEDecoder` describes them.
@@ -102,26 +106,21 @@ class Decoder:
         self._on_ignored = on_ignored
         # Ours: callbacks to be called when the chunk has been taken, each with its text.
         self._notes: deque[tuple[Callable[[str], object], str]] = deque()
-        # Ours, and reset by a blank line. The bytes of the block's field lines, each with one
-        # end-of-line.
-        self._size = 0
-        # Whether the block has a valid field other than data.
-        self._has_field = False
-        # What its `retry` has set.
-        self._retry: int | None = None
-        # Where its data ends in this chunk, if that is one line in it: then feed_raw() returns a
-        # view. Else -1, as after each chunk.
-        self._value_end = -1
-        # Where the line that is being processed ends in this chunk.
+        # Ours: where the line that is being processed ends in this chunk.
         self._line_end = 0
+        # Ours: where the data ends in this chunk, if it is one line, for a view; else -1, as after
+        # each chunk. The line may have begun in an earlier one: it is longer than that, then.
+        self._value_end = -1
+        # Ours, about the block: the bytes of its field lines, each with one end-of-line; whether it
+        # has a valid field other than data; what its `retry` has set. A blank line resets them.
+        self._size = 0
+        self._has_field = False
+        self._retry: int | None = None
 
     # From bytes to lines.
 
     def _take_window(self, window: bytes, position: int, call: Call) -> None:
-        """Take a part of the chunk, from this position to its end or that of a line.
-
-        That is all of the chunk, or some lines of a large one.
-        """
+        """Take all of a chunk; or whole lines out of it, which begin at this position."""
         end = position + len(window)
         # "Streams must be decoded using the UTF-8 decode algorithm", which "strips one leading
         # UTF-8 Byte Order Mark (BOM), if any".
@@ -132,7 +131,8 @@ class Decoder:
         if self._skip_lf:
             self._skip_lf = False
             window = window.removeprefix(b"\n")
-        self._take_lines(window, end - len(window), call)  # negative: it began in an earlier chunk
+        # (Less than 0 with what was held back, but is not a byte order mark.)
+        self._take_lines(window, end - len(window), call)
 
     def _strip_bom(self, window: bytes) -> bytes:
         """Return the beginning of the stream, less its byte order mark; b"" while undecided."""
@@ -150,17 +150,38 @@ class Decoder:
         # RETURN (CR) character not followed by a U+000A LINE FEED (LF) character being the ways in
         # which a line can end." Of bytes, splitlines() knows these, and no others.
         for part in window.splitlines(keepends=True):
-            line = part.rstrip(b"\r\n")
-            if len(line) == len(part):  # the last one, which does not end here
+            line = part.rstrip(b"\r\n")  # that is one end-of-line at most
+            if len(line) == len(part):  # the last part, in which the line does not end
                 self._keep_line(part)
                 break
             self._line_end = position + len(line)
-            if self._line:
+            if self._line:  # (of an ignored one, something may be missing here)
                 line = bytes(self._line) + line
                 self._line.clear()
             self._process_line(line, call)
             position += len(part)
         self._skip_lf = window.endswith(b"\r")
+
+    def _keep_line(self, part: bytes) -> None:
+        """Append to the unfinished line, as far as it may matter."""
+        line = self._line
+        # With six bytes it is decided what a line is: no name has more, with its colon.
+        beginning = line or part
+        if len(beginning) < _LONGEST_PREFIX:
+            beginning = line + part[:_LONGEST_PREFIX]
+        limit = self._max_event_size
+        if beginning.startswith(_FIELD_PREFIXES):
+            size = self._size + len(line) + len(part)
+            if limit is not None and size > limit:  # ours
+                raise EventTooLarge(size, limit)
+            line += part
+            return
+        # It is ignored, or too short to tell.
+        most = _LONGEST_PREFIX
+        if (self._on_comment if beginning.startswith(b":") else self._on_ignored) is not None:
+            most = len(line) + len(part) if limit is None else max(limit, most)  # ours
+        line += part[:most]
+        del line[most:]
 
     # "Lines must be processed, in the order they are received, as follows:"
 
@@ -182,7 +203,7 @@ class Decoder:
         # string as the field value."
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        if name in _FIELD_NAMES:  # ours
+        if name in _FIELD_NAMES:  # ours: these count, even if they are ignored below
             size = self._size + len(line) + 1
             if self._max_event_size is not None and size > self._max_event_size:
                 raise EventTooLarge(size, self._max_event_size)
@@ -201,7 +222,7 @@ class Decoder:
             self._value_end = -1 if self._data else self._line_end  # ours
             self._data += value
             self._data += b"\n"
-            return True
+            return True  # (it leaves `_has_field` alone)
         # "If the field name is "id": If the field value does not contain U+0000 NULL, then set the
         # last event ID buffer to the field value. Otherwise, ignore the field."
         elif name == b"id":
@@ -210,7 +231,7 @@ class Decoder:
             self._last_event_id_buffer = value.decode("utf-8", "replace")
         # "If the field name is "retry": If the field value consists of only ASCII digits, then
         # interpret the field value as an integer in base ten, and set the event stream's
-        # reconnection time to that integer. Otherwise, ignore the field."
+        # reconnection time to that integer. Otherwise, ignore the field." (Ours: so many digits.)
         elif name == b"retry":
             number = base_ten(value.decode("utf-8", "replace"))
             if number is None:
@@ -219,25 +240,28 @@ class Decoder:
         # "Otherwise: The field is ignored."
         else:
             return False
-        self._has_field = True
+        self._has_field = True  # ours
         return True
 
     def _dispatch(self, call: Call) -> None:
         # "Set the last event ID string of the event source to the value of the last event ID
-        # buffer."
+        # buffer. The buffer does not get reset, so the last event ID string of the event source
+        # remains set to this value until the next time it is set by the server."
         self._last_event_id = self._last_event_id_buffer
         # "If the data buffer is an empty string, set the data buffer and the event type buffer to
-        # the empty string and return." (Ours: `dispatch_empty`.)
-        if self._data or (self._has_field and self._dispatch_empty):
-            # "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove
-            # the last character from the data buffer."
-            del self._data[-1:]
-            # "Initialize event's type attribute to "message", its data attribute to data [...] If
-            # the event type buffer has a value other than the empty string, change the type of the
-            # newly created event to equal the value of the event type buffer."
-            event_type = self._event_type or "message"
-            # This copies the buffer, which is cleared now.
-            call.add(event_type, self._data, self._value_end, self._last_event_id, self._retry)
+        # the empty string and return."
+        if not self._data and not (self._dispatch_empty and self._has_field):  # ours: the latter
+            self._reset_block()
+            return
+        # "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove the
+        # last character from the data buffer."
+        del self._data[-1:]
+        # "Initialize event's type attribute to "message", its data attribute to data [...] If the
+        # event type buffer has a value other than the empty string, change the type of the newly
+        # created event to equal the value of the event type buffer."
+        event_type = self._event_type or "message"
+        # This copies the buffer.
+        call.add(event_type, self._data, self._value_end, self._last_event_id, self._retry)
         # "Set the data buffer and the event type buffer to the empty string."
         self._reset_block()
 
@@ -253,29 +277,6 @@ class Decoder:
     # dispatched.
 
     # Ours: limits and observers.
-
-    def _keep_line(self, part: bytes) -> None:
-        """Append to the unfinished line, if it does not become too large, as much as may matter."""
-        line = self._line
-        # Six bytes tell fields from all else. A line without a colon among them is ignored: the
-        # longest name has five.
-        beginning = line or part
-        if len(beginning) < _LONGEST_PREFIX:
-            beginning = line + part[:_LONGEST_PREFIX]
-        limit = self._max_event_size
-        if beginning.startswith(_FIELD_PREFIXES):
-            size = self._size + len(line) + len(part)
-            if limit is not None and size > limit:
-                raise EventTooLarge(size, limit)
-            line += part
-        elif (self._on_comment if beginning.startswith(b":") else self._on_ignored) is None:
-            line += part[:_LONGEST_PREFIX]
-            del line[_LONGEST_PREFIX:]
-        elif limit is None:
-            line += part
-        else:
-            line += part[: max(limit, _LONGEST_PREFIX)]
-            del line[max(limit, _LONGEST_PREFIX) :]
 
     def _note(self, callback: Callable[[str], object], line: bytes) -> None:
         """Note that a callback is to be called with this line, a comment without its colon."""
