@@ -58,8 +58,10 @@ async def asend(client: Any, request: Any, options: dict[str, Any]) -> Any:
     """
     given = request.extensions.get("trace")
     handshake: list[Any] = []  # the stream that a handshake goes over
+    content = _Content(None)
 
     async def trace(name: str, info: dict[str, Any]) -> None:
+        nonlocal content
         step = name.partition(".")[2]
         if step in _CONNECTED:
             handshake[:] = [info["return_value"]]
@@ -68,6 +70,10 @@ async def asend(client: Any, request: Any, options: dict[str, Any]) -> Any:
         elif name in _BEFORE_SENDING:
             handshake.clear()
             _mend_all(client)
+        elif step == "send_request_body.started":
+            info["request"].stream = content = _Content(info["request"].stream)
+        elif step == "send_request_body.failed":
+            await content.close()
         if given is not None:
             await given(name, info)
 
@@ -75,6 +81,26 @@ async def asend(client: Any, request: Any, options: dict[str, Any]) -> Any:
         request.extensions = {**request.extensions, "trace": trace}
     sending = _send(client, request, options, handshake)
     return await (sending if runs_on_trio() else _in_a_task(sending))
+
+
+class _Content:
+    """A request's content, which can be closed when sending it has failed halfway.
+
+    httpcore leaves its generator to the garbage collector, which trio warns about.
+    """
+
+    _iterator: Any = None
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> Any:
+        self._iterator = self._stream.__aiter__()
+        return self._iterator
+
+    async def close(self) -> None:
+        if hasattr(self._iterator, "aclose"):  # a generator, as those of the libraries are
+            await self._iterator.aclose()
 
 
 async def _send(client: Any, request: Any, options: dict[str, Any], handshake: list[Any]) -> Any:
