@@ -143,19 +143,24 @@ def _pools_of(client: Any) -> list[Any]:
 
 def _mend_all(client: Any) -> None:
     for pool in _pools_of(client):
-        for connection in list(pool._connections):
-            # Those of proxies have one more inside.
-            while (inner := getattr(connection, "_connection", None)) is not None:
-                connection = inner
+        for connection in map(_innermost, list(pool._connections)):
             if not isinstance(connection, _Http1Connection) and mend(connection) is None:
                 _mend_http1(connection)
+
+
+def _innermost(connection: Any) -> Any:
+    """Return what a pool's connection wraps, if it is connected; those of proxies wrap it twice."""
+    while (inner := getattr(connection, "_connection", None)) is not None:
+        connection = inner
+    return connection
 
 
 async def _tidy(client: Any, handshake: list[Any]) -> None:
     """Take from the pools what belongs to no request, is not idle, and so would stay for ever.
 
-    And put back what others use: if a task that was to make an HTTP/2 connection for several is
-    cancelled, the pool drops that connection, though another task will make it.
+    An HTTP/2 connection without a stream becomes idle instead, if it can be used again. And put
+    back what others use: if a task that was to make an HTTP/2 connection for several is cancelled,
+    the pool drops that connection, though another task will make it.
     """
     for pool in _pools_of(client):
         try:
@@ -165,12 +170,11 @@ async def _tidy(client: Any, handshake: list[Any]) -> None:
                     connection._connect_failed = False
                     pool._connections.append(connection)
             in_use = set(map(id, used))
-            lost = [
-                connection
-                for connection in pool._connections
-                if id(connection) not in in_use
-                and not (connection.is_idle() or connection.is_closed())
-            ]
+            unused = [each for each in pool._connections if id(each) not in in_use]
+            for connection in unused:
+                if (http2 := mend(_innermost(connection))) is not None:
+                    http2.rest()
+            lost = [each for each in unused if not (each.is_idle() or each.is_closed())]
             # All of them before any is closed: meanwhile other tasks use the pool.
             for connection in lost:
                 pool._connections.remove(connection)

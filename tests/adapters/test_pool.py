@@ -402,3 +402,22 @@ def test_pools_and_streams_that_are_not_known_are_left_alone() -> None:
     endless = SimpleNamespace()
     endless._stream = endless
     assert source_of(SimpleNamespace(stream=endless, extensions={}), False) is None
+
+
+@pytest.mark.parametrize("library", ["httpcore", "httpcore2"])
+def test_only_a_connection_that_can_be_used_comes_to_rest(library: str) -> None:
+    """Others are closed."""
+    pytest.importorskip("h2")
+    core: Any = pytest.importorskip(library)
+    connection = core.AsyncHTTP2Connection(
+        core.Origin(b"https", b"localhost", 443), core.AsyncMockStream([]), keepalive_expiry=None
+    )
+    connection._state = connection._state.__class__.ACTIVE  # as when a request is cancelled
+    mended: Any = importlib.import_module("sse_httpx._http2").mend(connection)
+    connection._connection_error = True
+    mended.rest()
+    assert not connection.is_idle()
+    connection._connection_error = False
+    mended.rest()
+    assert connection.is_idle()
+    assert not connection.has_expired()
