@@ -68,13 +68,16 @@ _NEEDED: Final = (
     "_connection_error",
     "_connection_terminated",
     "_events",
+    "_expire_at",
     "_h2_state",
+    "_keepalive_expiry",
     "_network_stream",
     "_read_exception",
     "_read_lock",
     "_receive_remote_settings_change",
     "_receive_stream_event",
     "_response_closed",
+    "_state",
     "_state_lock",
     "_wait_for_outgoing_flow",
     "_write_lock",
@@ -175,6 +178,10 @@ class Http2Connection:
     _connection_error: bool
     _connection_terminated: Any
     _read_exception: Exception | None
+    _state: Any
+    _expire_at: float | None
+    _keepalive_expiry: float | None
+    is_available: Callable[[], bool]
 
     # What the adapter asks for.
 
@@ -222,6 +229,17 @@ class Http2Connection:
         """End another task's or thread's wait for this stream, with an error."""
         self._mending.interrupted.add(stream_id)
         await self._wake(stream_id)
+
+    def rest(self) -> None:
+        """Become idle, if there is no stream.
+
+        httpcore marks a connection as active before the request has a stream. A request that is
+        cancelled in between leaves it so.
+        """
+        if not self._events and self.is_available():
+            self._state = self._state.__class__.IDLE
+            seconds = self._keepalive_expiry
+            self._expire_at = None if seconds is None else time.monotonic() + seconds
 
     # What replaces httpcore's methods.
 

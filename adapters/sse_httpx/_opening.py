@@ -58,8 +58,10 @@ async def asend(client: Any, request: Any, options: dict[str, Any]) -> Any:
     """
     given = request.extensions.get("trace")
     handshake: list[Any] = []  # the stream that a handshake goes over
+    content = _Content(None)
 
     async def trace(name: str, info: dict[str, Any]) -> None:
+        nonlocal content
         step = name.partition(".")[2]
         if step in _CONNECTED:
             handshake[:] = [info["return_value"]]
@@ -68,6 +70,10 @@ async def asend(client: Any, request: Any, options: dict[str, Any]) -> Any:
         elif name in _BEFORE_SENDING:
             handshake.clear()
             _mend_all(client)
+        elif step == "send_request_body.started":
+            info["request"].stream = content = _Content(info["request"].stream)
+        elif step == "send_request_body.failed":
+            await content.close()
         if given is not None:
             await given(name, info)
 
@@ -75,6 +81,26 @@ async def asend(client: Any, request: Any, options: dict[str, Any]) -> Any:
         request.extensions = {**request.extensions, "trace": trace}
     sending = _send(client, request, options, handshake)
     return await (sending if runs_on_trio() else _in_a_task(sending))
+
+
+class _Content:
+    """A request's content, which can be closed when sending it has failed halfway.
+
+    httpcore leaves its generator to the garbage collector, which trio warns about.
+    """
+
+    _iterator: Any = None
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> Any:
+        self._iterator = self._stream.__aiter__()
+        return self._iterator
+
+    async def close(self) -> None:
+        if hasattr(self._iterator, "aclose"):  # a generator, as those of the libraries are
+            await self._iterator.aclose()
 
 
 async def _send(client: Any, request: Any, options: dict[str, Any], handshake: list[Any]) -> Any:
@@ -117,19 +143,24 @@ def _pools_of(client: Any) -> list[Any]:
 
 def _mend_all(client: Any) -> None:
     for pool in _pools_of(client):
-        for connection in list(pool._connections):
-            # Those of proxies have one more inside.
-            while (inner := getattr(connection, "_connection", None)) is not None:
-                connection = inner
+        for connection in map(_innermost, list(pool._connections)):
             if not isinstance(connection, _Http1Connection) and mend(connection) is None:
                 _mend_http1(connection)
+
+
+def _innermost(connection: Any) -> Any:
+    """Return what a pool's connection wraps, if it is connected; those of proxies wrap it twice."""
+    while (inner := getattr(connection, "_connection", None)) is not None:
+        connection = inner
+    return connection
 
 
 async def _tidy(client: Any, handshake: list[Any]) -> None:
     """Take from the pools what belongs to no request, is not idle, and so would stay for ever.
 
-    And put back what others use: if a task that was to make an HTTP/2 connection for several is
-    cancelled, the pool drops that connection, though another task will make it.
+    An HTTP/2 connection without a stream becomes idle instead, if it can be used again. And put
+    back what others use: if a task that was to make an HTTP/2 connection for several is cancelled,
+    the pool drops that connection, though another task will make it.
     """
     for pool in _pools_of(client):
         try:
@@ -139,12 +170,11 @@ async def _tidy(client: Any, handshake: list[Any]) -> None:
                     connection._connect_failed = False
                     pool._connections.append(connection)
             in_use = set(map(id, used))
-            lost = [
-                connection
-                for connection in pool._connections
-                if id(connection) not in in_use
-                and not (connection.is_idle() or connection.is_closed())
-            ]
+            unused = [each for each in pool._connections if id(each) not in in_use]
+            for connection in unused:
+                if (http2 := mend(_innermost(connection))) is not None:
+                    http2.rest()
+            lost = [each for each in unused if not (each.is_idle() or each.is_closed())]
             # All of them before any is closed: meanwhile other tasks use the pool.
             for connection in lost:
                 pool._connections.remove(connection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import queue
 import random
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import httpxr
@@ -637,6 +639,25 @@ def test_a_private_loop_stops_in_time() -> None:
     assert loop.run(lambda: future, 0.0) is future
     threading.Timer(0.02, loop.call_soon_threadsafe, (future.set_result, 1)).start()
     assert loop.run(lambda: future, TIMEOUT).result() == 1
+
+
+def test_a_private_loop_looks_for_ctrl_c_now_and_then() -> None:
+    """A wait for a lock does not notice one that came right before it."""
+    loop: Any = PrivateLoop()
+    future = loop.create_future()
+    waits: list[float] = []
+
+    def get(_: bool, seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            future.set_result(None)
+        raise queue.Empty
+
+    loop._handles = SimpleNamespace(get=get)
+    loop.run(lambda: future, None)
+    loop.run(loop.create_future, 0.01)
+    assert all(0 < seconds <= 0.5 for seconds in waits)
+    assert len(waits) > 3
 
 
 def test_a_private_loop_runs_a_task() -> None:

@@ -392,6 +392,25 @@ async def test_cancelled_openings_harm_no_other_stream(
         )
 
 
+@driven
+async def test_cancelled_openings_do_not_close_an_idle_connection(
+    async_driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
+) -> None:
+    driver = async_driver
+    anyio: Any = importlib.import_module("anyio")
+    with serve(by_path) as server:
+        async with client_of(driver, http2_tls) as client:
+            for steps in range(30):  # of the event loop, which count from an idle connection
+                async with driver.connect(client, "GET", server.url("/count/1/0")) as stream:
+                    assert await read_all(stream) == numbers(1)
+                async with anyio.create_task_group() as group:
+                    group.start_soon(opened, driver, client, server.url("/late"))
+                    for _ in range(steps):
+                        await anyio.lowlevel.checkpoint()
+                    group.cancel_scope.cancel()
+        assert len(server.connections) == 1
+
+
 async def opened(driver: Driver, client: Any, url: str, **call: Any) -> None:
     async with driver.connect(client, "GET", url, **call):
         pass

@@ -336,6 +336,24 @@ async def test_a_cancelled_handshake_closes_its_socket(async_driver: Driver) -> 
             assert in_pool(client) == []
 
 
+@driven
+async def test_a_body_that_could_not_be_sent_leaves_no_generator(async_driver: Driver) -> None:
+    """Trio warns about each that the garbage collector gets, and here warnings are errors."""
+    driver = async_driver
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # which takes nothing
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        content = bytes(2**25)  # more than the system takes for it
+        async with driver.client() as client:
+
+            async def opening(**call: Any) -> None:
+                async with driver.connect(client, "POST", url, content=content, **call):
+                    pass
+
+            assert not await driver.within(0.2, opening())
+            with pytest.raises(driver.error("WriteTimeout")):
+                await opening(timeout=driver.library.Timeout(TIMEOUT, write=0.1))
+
+
 def test_others_use_the_pool_while_it_is_tidied() -> None:
     """What others do with it while a connection is being closed is none of the tidying's faults."""
 
@@ -380,6 +398,26 @@ def test_pools_and_streams_that_are_not_known_are_left_alone() -> None:
     asyncio.run(opening._tidy(client, []))
     assert pool._connections == ["a connection"]
     source_of: Any = importlib.import_module("sse_httpx._direct").source_of
+    asyncio.run(opening._Content(None).close())  # it was not iterated over
     endless = SimpleNamespace()
     endless._stream = endless
     assert source_of(SimpleNamespace(stream=endless, extensions={}), False) is None
+
+
+@pytest.mark.parametrize("library", ["httpcore", "httpcore2"])
+def test_only_a_connection_that_can_be_used_comes_to_rest(library: str) -> None:
+    """Others are closed."""
+    pytest.importorskip("h2")
+    core: Any = pytest.importorskip(library)
+    connection = core.AsyncHTTP2Connection(
+        core.Origin(b"https", b"localhost", 443), core.AsyncMockStream([]), keepalive_expiry=None
+    )
+    connection._state = connection._state.__class__.ACTIVE  # as when a request is cancelled
+    mended: Any = importlib.import_module("sse_httpx._http2").mend(connection)
+    connection._connection_error = True
+    mended.rest()
+    assert not connection.is_idle()
+    connection._connection_error = False
+    mended.rest()
+    assert connection.is_idle()
+    assert not connection.has_expired()

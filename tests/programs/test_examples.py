@@ -24,6 +24,15 @@ needs_signals: Final = pytest.mark.skipif(
 )
 
 
+# A shell that starts this in the background may have SIGINT ignored.
+RUN: Final = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 @contextmanager
 def running(
     program: str, *arguments: str, cwd: Path
@@ -32,7 +41,7 @@ def running(
     pipe = subprocess.PIPE
     paths = [str(EXAMPLES.parent), str(EXAMPLES.parent / "adapters"), os.environ.get("PYTHONPATH")]
     with subprocess.Popen(
-        [sys.executable, "-u", str(EXAMPLES / program), *arguments],
+        [sys.executable, "-u", "-c", RUN, str(EXAMPLES / program), *arguments],
         stdin=pipe,
         stdout=pipe,
         stderr=pipe,

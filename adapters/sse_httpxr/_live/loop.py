@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PrivateLoop"]
 
-# Seconds. On Windows, Ctrl-C cannot interrupt a wait for a lock, so it is cut into pieces.
-_LONGEST_WAIT: Final = 0.05 if sys.platform == "win32" else None
+# Seconds. Ctrl-C right before a wait for a lock does not end it, and on Windows none does. So it is
+# cut into pieces.
+_LONGEST_WAIT: Final = 0.05 if sys.platform == "win32" else 0.5
 
 
 class PrivateLoop:
@@ -60,11 +61,10 @@ class PrivateLoop:
             future = start()
             while not future.done():
                 if deadline is not None:
-                    wait = deadline - time.monotonic()
-                    if wait <= 0:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
                         break
-                    if _LONGEST_WAIT is not None:  # pragma: no cover, for Windows
-                        wait = min(wait, _LONGEST_WAIT)
+                    wait = min(left, _LONGEST_WAIT)
                 try:
                     next_handle(True, wait)._run()
                 except queue.Empty:
