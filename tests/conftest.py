@@ -30,7 +30,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 )
 def decoder_class(request: pytest.FixtureRequest) -> type[SSEDecoder]:
     """Each implementation of `SSEDecoder`; the one in C is optional, unless REQUIRE_SPEEDUPS=1."""
-    module = cast("str", request.param)
+    return _decoder_of(cast("str", request.param))
+
+
+def _decoder_of(module: str) -> type[SSEDecoder]:
     if importlib.util.find_spec(module) is None:
         missing = f"{module} is not built"
         if os.environ.get("REQUIRE_SPEEDUPS") == "1":
@@ -38,6 +41,12 @@ def decoder_class(request: pytest.FixtureRequest) -> type[SSEDecoder]:
         pytest.skip(missing)
     # An import that fails is no missing build: it fails the tests.
     return cast("type[SSEDecoder]", importlib.import_module(module).SSEDecoder)
+
+
+@pytest.fixture(scope="session")
+def c_class() -> type[SSEDecoder]:
+    """The decoder in C, for the tests of it alone, and of it beside the one in Python."""
+    return _decoder_of("sse_proto._speedups")
 
 
 @pytest.fixture
