@@ -691,6 +691,21 @@ def test_events_of_streams_that_nobody_has_are_passed_over(connection: Any) -> N
     assert connection._events == {}
 
 
+def test_what_nobody_has_read_of_a_stream_is_given_back_when_it_is_left(connection: Any) -> None:
+    kind: Any = importlib.import_module("h2.events").DataReceived
+    given_back: list[tuple[int, int]] = []
+    unread = [kind.__new__(kind), kind.__new__(kind)]
+    for event in unread:
+        event.flow_controlled_length = 5
+    connection._events[1] = unread
+    connection._h2_state = SimpleNamespace(
+        acknowledge_received_data=lambda *call: given_back.append(call),
+        streams={1: SimpleNamespace(closed=True)},
+    )
+    connection._leave(1)
+    assert given_back == [(10, 1)]
+
+
 @driven
 async def test_it_works_without_poll(
     sync_driver: Driver,

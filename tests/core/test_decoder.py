@@ -410,6 +410,13 @@ def test_reconnection_time_changes_at_the_end_of_its_line(decoder: SSEDecoder) -
     assert state(decoder) == (None, 7)
 
 
+def test_more_digits_than_an_integer_may_have_are_no_reconnection_time(decoder: SSEDecoder) -> None:
+    decoder.feed(b"retry: " + b"1" * 5000 + b"\n")
+    assert state(decoder) == (None, None)
+    decoder.feed(b"retry: " + b"0" * 5000 + b"7\n")
+    assert state(decoder) == (None, 7)
+
+
 def test_reading_attributes_does_not_disturb_an_unfinished_block(decoder: SSEDecoder) -> None:
     stream = (
         b": c\n\nfoo: a\nretry: 5\nretrying: 6\nevent: e\n: c\nid: 1\nda\xffta\ndata: x\n: long" * 2

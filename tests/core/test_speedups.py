@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
+import importlib
 import inspect
 import os
 import pickle
@@ -219,6 +219,11 @@ def test_raw_data_is_a_view_across_windows(decoder: SSEDecoder) -> None:
     events = decoder.feed_raw(chunk)
     assert [bytes(event.data) for event in events] == values
     assert all(_is_view_of(event, chunk) for event in events)
+
+
+def test_feed_raw_takes_blocks_without_data_beside_others(decoder: SSEDecoder) -> None:
+    events = decoder.feed_raw(b"data: 1\n: comment\n\n\n\ndata: 2\n\n")
+    assert [bytes(event.data) for event in events] == [b"1", b"2"]
 
 
 def test_feed_and_feed_raw_alternate_within_an_event(decoder: SSEDecoder) -> None:

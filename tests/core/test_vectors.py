@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 from array import array
-from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -29,12 +28,11 @@ def test_names_are_unique_and_vectors_are_many() -> None:
     assert sum(map(len, FAMILIES.values())) == len(vectors()) >= 450
 
 
-@pytest.fixture(scope="module")
-def without_shortcuts() -> Iterator[type[SSEDecoder]]:
+@pytest.fixture
+def without_shortcuts(monkeypatch: pytest.MonkeyPatch) -> type[SSEDecoder]:
     """The decoder in Python, its plain way alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sse_proto._decoder._SHORTCUTS", False)
-        yield implementation("_decoder")
+    monkeypatch.setattr("sse_proto._decoder._SHORTCUTS", False)
+    return implementation("_decoder")
 
 
 @every_family

@@ -183,6 +183,7 @@ def test_true_is_no_number() -> None:
 
 def test_events_are_plain_data() -> None:
     assert event_of({"event": "e"}) == {"event": "e", "data": None}
+    assert event_of(("e", "x")) == {"event": "e", "data": "x"}
     assert answer_of(["x"]) == {"events": [{"data": "x"}]}
 
 
