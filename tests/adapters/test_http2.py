@@ -691,16 +691,39 @@ def test_events_of_streams_that_nobody_has_are_passed_over(connection: Any) -> N
     assert connection._events == {}
 
 
+def test_a_part_of_a_record_is_waited_for_again(connection: Any) -> None:
+    class Record(ssl.SSLSocket):
+        def pending(self) -> int:
+            return 1
+
+    parts: list[bytes] = []
+
+    def record(_: str) -> ssl.SSLSocket:
+        return Record.__new__(Record)
+
+    def read(_: int, __: float) -> bytes:
+        parts.append(b"part")
+        if len(parts) < 3:
+            raise connection._library.ReadTimeout
+        return b"".join(parts)
+
+    connection._network_stream = SimpleNamespace(get_extra_info=record, read=read)
+    assert connection._read_sync(None) == b"part" * 3
+
+
 def test_what_nobody_has_read_of_a_stream_is_given_back_when_it_is_left(connection: Any) -> None:
     kind: Any = importlib.import_module("h2.events").DataReceived
     given_back: list[tuple[int, int]] = []
+
+    def acknowledge(flow: int, stream_id: int) -> None:
+        given_back.append((flow, stream_id))
+
     unread = [kind.__new__(kind), kind.__new__(kind)]
     for event in unread:
         event.flow_controlled_length = 5
     connection._events[1] = unread
     connection._h2_state = SimpleNamespace(
-        acknowledge_received_data=lambda *call: given_back.append(call),
-        streams={1: SimpleNamespace(closed=True)},
+        acknowledge_received_data=acknowledge, streams={1: SimpleNamespace(closed=True)}
     )
     connection._leave(1)
     assert given_back == [(10, 1)]
