@@ -6,8 +6,9 @@ SOAK_MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --editable
-# More workers than processors, since most tests wait for a server. A file stays with one worker.
-PYTEST := pytest -q -n 4 --dist loadfile
+# More workers than processors, since most tests wait for a server. A file stays with one worker, in the
+# order of tests/conftest.py.
+PYTEST := pytest -q -n 6 --dist loadfile --no-loadscope-reorder
 # Some machines forbid it; then each worker, and each program that a test starts, compiles it all anew.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -1,11 +1,11 @@
-"""Fixtures of the core's tests, and how much hypothesis tries."""
+"""Fixtures of the core's tests, how much hypothesis tries, and which files come first."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import os
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 from hypothesis import settings
@@ -18,6 +18,20 @@ settings.register_profile("default", deadline=None, max_examples=200)
 # In CI the failing example must be in the log, its database is lost.
 settings.register_profile("ci", deadline=None, max_examples=300, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# Half a minute and more each, of which most is waiting.
+LONGEST: Final = frozenset(
+    f"test_{name}.py"
+    for name in (
+        *("behaviour", "cli", "conformance", "costs", "http2", "http2_load", "subscribe"),
+        *("subscribe_closing", "subscribe_faults"),
+    )
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no worker is left with one when the others are done."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 # Of the session, since hypothesis has no use for a fixture that is made once a test.
