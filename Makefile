@@ -6,8 +6,11 @@ SOAK_MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --editable
-# More workers than processors, since most tests wait for a server. A file stays with one worker.
-PYTEST := pytest -q -n 4 --dist loadfile
+# More workers than processors, since most tests wait for a server. A file stays with one worker, in the
+# order of tests/conftest.py.
+PYTEST := pytest -q -n 6 --dist loadfile --no-loadscope-reorder
+# Some machines forbid it; then each worker, and each program that a test starts, compiles it all anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: mypy basedpyright $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' Makefile)
 help: ## this list
@@ -46,14 +49,19 @@ types: $(VENV)/.dev ## the type checkers
 		$(BIN)/stubtest --concise sse_proto._speedups
 mypy: ; $(BIN)/mypy
 basedpyright: ; $(BIN)/basedpyright --pythonpath $(BIN)/python
-# Random input reaches no line that the others do not reach, and to measure it takes twice the time.
+# What takes many streams, or large ones, reaches no line that the others do not reach, and to measure
+# it takes three times as long.
+UNMEASURED := tests/random tests/native tests/core/test_agreement.py tests/core/test_costs.py \
+	tests/core/test_vectors.py tests/adapters/test_http2_load.py \
+	tests/adapters/test_subscribe_faults.py tests/kit/test_house.py tests/testing/test_misreadings.py \
+	tests/testing/test_mutants.py
 # The decoder's tests run on both twins anyway; the last ones use the chosen one, with C off.
 tests: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m $(PYTEST) --ignore tests/random
+	$(BIN)/coverage run -m $(PYTEST) $(UNMEASURED:%=--ignore %)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=99
-	$(BIN)/$(PYTEST) tests/random
+	$(BIN)/$(PYTEST) $(UNMEASURED)
 	SSE_PROTO_PURE_PYTHON=1 $(BIN)/pytest -q tests/core/test_iterate.py \
 		tests/core/test_public_api.py tests/core/test_speedups.py -k "not twins and not references"
 bench: $(VENV)/.bench ## conformance, decoders side by side, growth, adapters, payloads, plots
@@ -86,7 +94,7 @@ mutants: $(VENV)/.dev ## whether the suite finds a hundred changed decoders out
 soak: $(VENV)/.dev ## sync and async subscriptions under faults, for SOAK_MINUTES
 	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
 storm: $(VENV)/.dev ## a thousand streams left at random over one HTTP/2 connection, beside ten long ones
-	HTTP2_LEAVES=1000 $(BIN)/$(PYTEST) tests/adapters/test_http2.py -k random_leaves --timeout 300
+	HTTP2_LEAVES=1000 $(BIN)/$(PYTEST) tests/adapters/test_http2_load.py -k random_leaves --timeout 300
 sanitize: $(VENV)/.dev ## the tests of the decoder in C under ASan and UBSan (needs gcc)
 	PYTHON=$(CURDIR)/$(BIN)/python tests/sanitize.sh $(SANITIZE)
 fmt: $(VENV)/.dev ## format the code

@@ -25,7 +25,8 @@ config() {
     -isystem "$(config 'sysconfig.get_paths()["include"]')" \
     sse_proto/_speedups.c -o "sse_proto/_speedups$(config 'sysconfig.get_config_var("EXT_SUFFIX")')"
 
-for file in tests/core/test_speedups.py tests/core/test_decoder.py tests/core/test_parsed.py \
+for file in tests/core/test_speedups.py tests/core/test_agreement.py tests/core/test_decoder.py \
+    tests/core/test_costs.py tests/core/test_parsed.py \
     tests/core/test_callbacks.py tests/core/test_twins.py \
     tests/core/test_vectors.py tests/random/test_properties.py; do
     set -- "$@" "$file"

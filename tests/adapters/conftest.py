@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -14,7 +14,9 @@ from tests.support.harness import AsyncMode, Mode, SyncMode
 from tests.support.servers import ProxyServer, RawServer, TlsFiles, tls_contexts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from tests.support.http2 import Http2Server, Stream
 
 _ENVIRONMENT = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
 
@@ -154,6 +156,23 @@ def tls_server(tls: TlsFiles) -> Iterator[RawServer]:
     """A server with that certificate."""
     with RawServer(ssl_context=tls.server_context) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def http2_tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    """A certificate for servers that agree on HTTP/2."""
+    return tls_contexts(tmp_path_factory.mktemp("http2"))
+
+
+@pytest.fixture
+def serve(http2_tls: TlsFiles) -> Callable[..., Http2Server]:
+    """Return a server of HTTP/2 with this handler for each request."""
+    from tests.support.http2 import Http2Server  # here, for where there is no h2
+
+    def serve(handle: Callable[[Stream], None], **options: Any) -> Http2Server:
+        return Http2Server(http2_tls.server_context, handle, **options)
+
+    return serve
 
 
 @pytest.fixture(scope="session")

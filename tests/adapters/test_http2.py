@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
-import os
-import random
 import ssl
 import threading
 import time
-from contextlib import asynccontextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
@@ -19,12 +15,25 @@ from h2.settings import SettingCodes
 
 import sse_adapter
 from sse_proto import ReconnectPolicy
-from tests.support.drivers import AsyncioLoop, Driver, TrioLoop, driven
-from tests.support.http2 import ErrorCodes, Http2Server, Stopped, data_frame
-from tests.support.servers import TlsFiles, tls_contexts
+from tests.support.drivers import Driver, driven
+from tests.support.http2 import ErrorCodes, Http2Server, data_frame
+from tests.support.http2_streams import (
+    PROMPT,
+    TIMEOUT,
+    assert_reset,
+    by_path,
+    client_of,
+    counting,
+    numbers,
+    opened,
+    pause,
+    read_all,
+    together,
+)
+from tests.support.servers import TlsFiles
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.drivers import Stream as EventStream
     from tests.support.http2 import Stream
@@ -32,140 +41,8 @@ if TYPE_CHECKING:
 pytest.importorskip("h2")
 pytestmark = pytest.mark.adapter("sse_httpx")
 
-TIMEOUT: Final = 10.0
-# Seconds until the server sees that a stream was left: 0.1, and room for a busy machine.
-PROMPT: Final = 0.5
 Handler = "Callable[[Stream], None]"
 AT_ONCE: Final = ReconnectPolicy(initial_delay=0.001)
-
-
-@pytest.fixture(scope="session")
-def http2_tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
-    """A certificate for servers that agree on HTTP/2."""
-    return tls_contexts(tmp_path_factory.mktemp("http2"))
-
-
-@pytest.fixture
-def serve(http2_tls: TlsFiles) -> Callable[..., Http2Server]:
-    """Return a server with this handler for each request."""
-
-    def serve(handle: Callable[[Stream], None], **options: Any) -> Http2Server:
-        return Http2Server(http2_tls.server_context, handle, **options)
-
-    return serve
-
-
-@asynccontextmanager
-async def client_of(driver: Driver, tls: TlsFiles, **settings: Any) -> AsyncGenerator[Any]:
-    trust, _ = driver.trust(tls.ca_pem)
-    async with driver.client(http2=True, **trust, **settings) as client:
-        yield client
-
-
-async def together(driver: Driver, *functions: Callable[[], Awaitable[None]]) -> None:
-    """Run these at the same time: in tasks, or each in a thread of its own."""
-    if isinstance(driver.loop, AsyncioLoop):
-        await asyncio.gather(*(function() for function in functions))
-    elif isinstance(driver.loop, TrioLoop):
-        trio: Any = importlib.import_module("trio")
-        async with trio.open_nursery() as nursery:
-            for function in functions:
-                nursery.start_soon(function)
-    else:
-        errors: list[BaseException] = []
-
-        def run(function: Any) -> None:
-            try:
-                driver.run(function())
-            except BaseException as error:
-                errors.append(error)
-
-        threads = [threading.Thread(target=run, args=(function,)) for function in functions]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if errors:
-            raise errors[0]
-
-
-async def pause(driver: Driver, seconds: float) -> None:
-    if driver.is_async:
-        sleep = importlib.import_module("anyio").sleep
-        await sleep(seconds)
-    else:
-        time.sleep(seconds)  # noqa: ASYNC251  # in a thread of its own
-
-
-def endless(stream: Stream) -> None:
-    """Send an event, and then one after the other for as long as the client is there."""
-    stream.respond()
-    number = 0
-    while True:
-        stream.event(str(number))
-        number += 1
-        stream.wait_over(0.005)
-
-
-def silent(stream: Stream) -> None:
-    """Send an event, and then nothing until the client has gone."""
-    stream.respond()
-    stream.event("0")
-    stream.wait_over(TIMEOUT)
-
-
-def counting(stream: Stream) -> None:
-    """Send as many events as the path asks for, at this pace: ``/count/SECONDS``."""
-    _, _, count, seconds, *_ = stream.path.split("/")
-    stream.respond()
-    for number in range(int(count)):
-        stream.event(str(number))
-        if stream.wait_over(float(seconds)):
-            raise Stopped
-    stream.end()
-
-
-def by_path(stream: Stream) -> None:
-    kinds: dict[str, Callable[[Stream], None]] = {
-        "endless": endless,
-        "silent": silent,
-        "count": counting,
-        "late": late,
-        "flood": flood,
-    }
-    kinds[stream.path.split("/")[1]](stream)
-
-
-def late(stream: Stream) -> None:
-    """Answer only after a while."""
-    if not stream.wait_over(2.0):
-        silent(stream)
-
-
-def flood(stream: Stream) -> None:
-    """Send 24 MiB, more than the window of a connection."""
-    stream.respond()
-    stream.event("0")
-    piece = b": " + b"x" * 65000 + b"\n"
-    for _ in range(24 * 16):
-        stream.send(piece)
-    stream.event("end")
-    stream.end()
-
-
-def numbers(count: int) -> list[str]:
-    return [str(number) for number in range(count)]
-
-
-async def read_all(stream: EventStream) -> list[str]:
-    return [event.data for event in await stream.rest()]
-
-
-def assert_reset(stream: Stream, since: float) -> None:
-    assert stream.wait_reset(TIMEOUT)
-    assert stream.reset_code == ErrorCodes.CANCEL
-    assert stream.reset_at is not None
-    assert stream.reset_at - since < PROMPT
 
 
 # -- leaving --------------------------------------------------------------------------------------
@@ -232,43 +109,6 @@ async def test_an_answer_that_is_refused_resets_its_stream(
                 with pytest.raises(driver.error("SSEError"), match="not now"):
                     await stream.next()
                 assert_reset(server.streams[0], time.monotonic())
-
-
-@driven
-async def test_300_streams_are_left_beside_one_that_goes_on(
-    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
-) -> None:
-    with serve(by_path) as server:
-        async with client_of(driver, http2_tls) as client:
-            async with driver.connect(client, "GET", server.url("/count/200/0.01")) as long:
-                got = [(await long.next()).data]
-                for _ in range(300):
-                    async with driver.connect(client, "GET", server.url("/endless")) as stream:
-                        assert (await stream.next()).data == "0"
-                got += await read_all(long)
-                assert got == numbers(200)
-        assert len(server.connections) == 1
-        assert len(server.streams) == 301
-        for left in server.streams[1:]:
-            assert left.wait_reset(TIMEOUT)
-            assert left.reset_code == ErrorCodes.CANCEL
-
-
-@driven
-async def test_a_left_stream_gives_its_window_back(
-    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
-) -> None:
-    with serve(by_path) as server:
-        async with client_of(driver, http2_tls) as client:
-            for number in range(3):
-                async with driver.connect(client, "GET", server.url(f"/flood/{number}")) as left:
-                    assert (await left.next()).data == "0"
-                    # Another one is read meanwhile, and so all that comes is received.
-                    async with driver.connect(client, "GET", server.url("/count/30/0.01")) as other:
-                        assert await read_all(other) == numbers(30)
-            async with driver.connect(client, "GET", server.url("/flood/whole")) as whole:
-                assert await read_all(whole) == ["0", "end"]
-        assert len(server.connections) == 1
 
 
 @driven
@@ -409,11 +249,6 @@ async def test_cancelled_openings_do_not_close_an_idle_connection(
                         await anyio.lowlevel.checkpoint()
                     group.cancel_scope.cancel()
         assert len(server.connections) == 1
-
-
-async def opened(driver: Driver, client: Any, url: str, **call: Any) -> None:
-    async with driver.connect(client, "GET", url, **call):
-        pass
 
 
 # -- what the server ends -------------------------------------------------------------------------
@@ -564,7 +399,7 @@ async def test_a_timeout_is_the_streams_own(
                     assert await read_all(stream) == numbers(200)
 
             async def patient() -> None:
-                url = server.url("/count/2/2.5")
+                url = server.url("/count/2/1.75")
                 async with driver.connect(client, "GET", url, timeout=None) as stream:
                     assert await read_all(stream) == numbers(2)
 
@@ -601,64 +436,6 @@ async def test_interim_answers_do_not_put_the_timeout_off(
                     pass
             assert 0.3 <= time.monotonic() - since < 0.3 + PROMPT
             assert_reset(server.streams[0], since + 0.3)
-
-
-# -- all of it together ---------------------------------------------------------------------------
-
-LEAVES: Final = int(os.environ.get("HTTP2_LEAVES", "100"))  # `make storm`: 1000
-LEAVERS: Final = 8
-
-
-@driven
-async def test_many_random_leaves_beside_ten_long_streams(
-    driver: Driver, serve: Callable[..., Http2Server], http2_tls: TlsFiles
-) -> None:
-    """Nothing of the long ones is lost or doubled, and the server is told of each that is left."""
-    chance = random.Random(1)
-    left = [0]
-    with serve(by_path) as server:
-        async with client_of(driver, http2_tls, timeout=None) as client:
-
-            async def stay(number: int) -> None:
-                url = server.url(f"/count/{LEAVES}/0.01/{number}")
-                async with driver.connect(client, "GET", url) as stream:
-                    assert await read_all(stream) == numbers(LEAVES)
-
-            async def leave() -> None:
-                while left[0] < LEAVES:
-                    left[0] += 1
-                    path = chance.choice(["/endless", "/endless", "/silent", "/late"])
-                    count = chance.randrange(4) if path == "/endless" else 1
-                    if path == "/late" and not driver.is_async:
-                        await hurry()
-                    elif driver.is_async and (path == "/late" or chance.random() < 0.5):
-                        await driver.within(chance.random() * 0.01, use(path, count))
-                    else:
-                        await use(path, count)
-
-            async def use(path: str, count: int) -> None:
-                open_ = chance.choice([driver.connect, driver.subscribe])
-                async with open_(client, "GET", server.url(path)) as stream:
-                    for number in range(count):
-                        assert (await stream.next()).data == str(number)
-
-            async def hurry() -> None:
-                opening = opened(
-                    driver, client, server.url("/late"), timeout=chance.random() * 0.01 + 0.001
-                )
-                with pytest.raises(driver.error("ReadTimeout")):
-                    await opening
-
-            long = [partial(stay, number) for number in range(10)]
-            await together(driver, *long, *[leave] * LEAVERS)
-            async with driver.connect(client, "GET", server.url("/count/3/0")) as stream:
-                assert await read_all(stream) == numbers(3)
-            for seen in server.streams:
-                if not seen.path.startswith("/count"):
-                    assert seen.wait_reset(TIMEOUT)
-                    assert seen.reset_code == ErrorCodes.CANCEL
-        assert len(server.connections) == 1
-    assert sum(seen.path.startswith("/count") for seen in server.streams) == 11
 
 
 # -- versions of httpcore that are not known ------------------------------------------------------
@@ -931,6 +708,44 @@ def test_events_of_streams_that_nobody_has_are_passed_over(connection: Any) -> N
     connection._frame_by_frame = frames
     sse_adapter.run(connection._receive(b""))
     assert connection._events == {}
+
+
+def test_a_part_of_a_record_is_waited_for_again(connection: Any) -> None:
+    class Record(ssl.SSLSocket):
+        def pending(self) -> int:
+            return 1
+
+    parts: list[bytes] = []
+
+    def record(_: str) -> ssl.SSLSocket:
+        return Record.__new__(Record)
+
+    def read(_: int, __: float) -> bytes:
+        parts.append(b"part")
+        if len(parts) < 3:
+            raise connection._library.ReadTimeout
+        return b"".join(parts)
+
+    connection._network_stream = SimpleNamespace(get_extra_info=record, read=read)
+    assert connection._read_sync(None) == b"part" * 3
+
+
+def test_what_nobody_has_read_of_a_stream_is_given_back_when_it_is_left(connection: Any) -> None:
+    kind: Any = importlib.import_module("h2.events").DataReceived
+    given_back: list[tuple[int, int]] = []
+
+    def acknowledge(flow: int, stream_id: int) -> None:
+        given_back.append((flow, stream_id))
+
+    unread = [kind.__new__(kind), kind.__new__(kind)]
+    for event in unread:
+        event.flow_controlled_length = 5
+    connection._events[1] = unread
+    connection._h2_state = SimpleNamespace(
+        acknowledge_received_data=acknowledge, streams={1: SimpleNamespace(closed=True)}
+    )
+    connection._leave(1)
+    assert given_back == [(10, 1)]
 
 
 @driven

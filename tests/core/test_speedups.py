@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
+import importlib
 import inspect
 import os
 import pickle
@@ -20,105 +20,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import sse_proto
 from sse_proto import EventTooLarge, RawEvent, ServerSentEvent
-from tests.fuzz.twins import Case, check, check_reference, check_twins, implementation
+from tests.fuzz.twins import implementation
 from tests.support.c_docstrings import HEADER, header
 
 if TYPE_CHECKING:
     from sse_proto import SSEDecoder
 
 PACKAGE: Final = Path(sse_proto.__file__).parent
-SEEDS: Final = Path(__file__).parents[1] / "fuzz" / "seeds"
 WINDOW: Final = 64 * 1024
-
-
-@pytest.fixture(scope="session")
-def c_class() -> type[SSEDecoder]:
-    """The decoder in C, for the tests of it alone, and of it beside the one in Python."""
-    if importlib.util.find_spec("sse_proto._speedups") is None:
-        if os.environ.get("REQUIRE_SPEEDUPS") == "1":
-            pytest.fail("sse_proto._speedups is not built, and REQUIRE_SPEEDUPS=1")
-        pytest.skip("sse_proto._speedups is not built")
-    return implementation("_speedups")
-
-
-# The same results.
-
-PIECES: Final = [
-    *(b"\n", b"\r", b"\r\n", b"\n\n", b":", b" ", b"\0", b"x", b"5"),
-    *(b"data", b"event", b"id", b"retry", b"data: ", b"data:", b"event: ", b"id: ", b"retry: "),
-    *(b"data: a\n", b"data: b\r\n", b"event: e\n", b"id: 1\n", b"id: 1\0\n", b"retry: 10\n"),
-    *(b": comment\n", b"unknown: field\n", b"message", b"0" * 20, b"x" * 70),
-    *(b"\xef\xbb\xbf", b"\xef", b"\xbb", b"\xff", b"\xe6\xbc", "漢".encode(), "😀".encode()),
-]
-streams = st.lists(st.sampled_from(PIECES) | st.binary(max_size=4), max_size=60).map(b"".join)
-cases = st.builds(
-    Case,
-    stream=streams,
-    limit=st.none() | st.integers(1, 100),
-    first_id=st.sampled_from([None, "", "1", "ünï"]),
-    dispatch_empty=st.booleans(),
-    methods=st.lists(
-        st.sampled_from(["feed", "feed_raw", "feed_parsed"]), min_size=1, max_size=3
-    ).map(tuple),
-    in_bytearray=st.booleans(),
-    cuts=st.integers(0, 7),
-    seed=st.integers(0, 1000),
-    observed=st.booleans(),
-)
-
-
-@given(case=cases)
-def test_twins_agree_on_any_stream(c_class: type[SSEDecoder], case: Case) -> None:
-    assert c_class
-    check_twins(case)
-    check_reference(case)
-
-
-@given(case=st.binary(max_size=100))
-def test_twins_agree_on_any_bytes(c_class: type[SSEDecoder], case: bytes) -> None:
-    assert c_class
-    check(case)
-
-
-@pytest.mark.parametrize("seed", sorted(SEEDS.iterdir()), ids=lambda path: cast("Path", path).name)
-def test_twins_agree_on_the_seeds_of_the_fuzzer(c_class: type[SSEDecoder], seed: Path) -> None:
-    assert c_class
-    check(seed.read_bytes())
-
-
-LINES: Final = b"data: 0123456789\rretry: 7\r\n: comment\nid: 1\n"
-
-
-@pytest.mark.parametrize("limit", [None, 1000, WINDOW, WINDOW + 1, 2 * WINDOW])
-@pytest.mark.parametrize("size", [WINDOW, WINDOW + 1, 3 * WINDOW])
-@pytest.mark.parametrize(
-    "unit",
-    [b"x", b"data: x", b"data: 0123456789\n", b"data: 01\r\n", b"data: a\n\n", b": c\r", LINES],
-)
-@pytest.mark.parametrize("method", ["feed", "feed_raw"])
-def test_twins_measure_the_same_size_in_windows(
-    c_class: type[SSEDecoder], unit: bytes, size: int, limit: int | None, method: str
-) -> None:
-    assert c_class
-    stream = b"data: " + (unit * (size // len(unit) + 1))[:size] + b"\n\ndata: last\n\n"
-    for first in (1, 6, 1000):
-        case = Case(
-            stream=stream,
-            limit=limit,
-            first_id=None,
-            dispatch_empty=False,
-            methods=(method,),
-            in_bytearray=first == 6,
-            cuts=0,
-            seed=0,
-            cut_at=(first,),
-        )
-        check_twins(case)
 
 
 def test_a_view_of_two_dimensions_is_one_window(decoder_class: type[SSEDecoder]) -> None:
@@ -309,6 +221,11 @@ def test_raw_data_is_a_view_across_windows(decoder: SSEDecoder) -> None:
     assert all(_is_view_of(event, chunk) for event in events)
 
 
+def test_feed_raw_takes_blocks_without_data_beside_others(decoder: SSEDecoder) -> None:
+    events = decoder.feed_raw(b"data: 1\n: comment\n\n\n\ndata: 2\n\n")
+    assert [bytes(event.data) for event in events] == [b"1", b"2"]
+
+
 def test_feed_and_feed_raw_alternate_within_an_event(decoder: SSEDecoder) -> None:
     assert decoder.feed(b"event: a\ndata: 1") == []
     assert decoder.feed_raw(b"\ndata: 2\nda") == []
@@ -357,6 +274,7 @@ def test_events_share_what_repeats(c_class: type[SSEDecoder]) -> None:
 
 
 # Sound in memory.
+
 
 EVERY_FIELD: Final = (
     b"id: %d\nevent: type\nretry: 100000\ndata: {}\n\n: comment\n\ndata: a\ndata: \xc3\xa9\n\n"

@@ -15,7 +15,7 @@ import pytest
 
 from sse_proto import vendor
 from tests.support.reference import Event, before_oversized, interpret
-from tests.support.vectors import NAMED, Case, chunkings
+from tests.support.vectors import Case, chunkings, every_family
 
 LINES: Final = 200
 
@@ -63,10 +63,11 @@ def test_it_is_short_and_needs_nothing(printed: Path) -> None:
             assert node.module in ("__future__", "typing")
 
 
-@pytest.mark.parametrize("vector", [pytest.param(vector, id=name) for name, vector in NAMED])
-def test_every_vector_in_every_chunking(vector: Case) -> None:
-    for chunks in chunkings(vector.stream):
-        assert decode(vendor.Decoder(), chunks) == vector.outcome, chunks
+@every_family
+def test_every_vector_in_every_chunking(family: dict[str, Case]) -> None:
+    for name, vector in family.items():
+        for chunks in chunkings(vector.stream):
+            assert decode(vendor.Decoder(), chunks) == vector.outcome, (name, chunks)
 
 
 def test_the_last_event_id_of_an_earlier_connection() -> None:

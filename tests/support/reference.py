@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sse_testing import reference
@@ -10,7 +10,16 @@ from sse_testing import reference
 if TYPE_CHECKING:
     from sse_proto import BytesLike, SSEDecoder
 
-__all__ = ["BOM", "Event", "Outcome", "before_oversized", "decode", "interpret", "pieces_of"]
+__all__ = [
+    "BOM",
+    "Event",
+    "Outcome",
+    "before_oversized",
+    "decode",
+    "drip",
+    "interpret",
+    "pieces_of",
+]
 
 Event: TypeAlias = "tuple[str, str, str | None, int | None]"
 """Event type, data, last event ID, reconnection time that the event's own block set."""
@@ -85,3 +94,9 @@ def pieces_of(stream: bytes, cuts: Iterable[int]) -> list[bytes]:
         start = max(start, min(cut, len(stream)))
     pieces.append(stream[start:])
     return pieces
+
+
+def drip(stream: bytes, size: int) -> Iterator[bytes]:
+    """Cut the stream into chunks of this many bytes."""
+    for start in range(0, len(stream), size):
+        yield stream[start : start + size]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+import pytest
+
 from sse_testing import vectors
 
 from .reference import Outcome
 
-__all__ = ["LONG", "NAMED", "SHORT", "Case", "chunkings", "offsets"]
+__all__ = ["FAMILIES", "LONG", "SHORT", "Case", "chunkings", "every_family", "offsets"]
 
 # Bytes. Longer streams are not cut at every pair of offsets, and those of thousands of bytes not
 # at every offset, but around each line's end: 5,000 digits have nothing to tell in their middle.
@@ -22,13 +24,15 @@ class Case(NamedTuple):
     outcome: Outcome
 
 
-NAMED: Final = [
-    (
-        f"{vector.family}-{vector.name}",
-        Case(vector.stream, ([*vector.events], vector.last_event_id, vector.reconnection_time)),
+FAMILIES: Final[dict[str, dict[str, Case]]] = {}
+for _vector in vectors():
+    FAMILIES.setdefault(_vector.family, {})[_vector.name] = Case(
+        _vector.stream, ([*_vector.events], _vector.last_event_id, _vector.reconnection_time)
     )
-    for vector in vectors()
-]
+
+# A test takes a family, not a vector: of seven thousand tests most of the time was pytest's own.
+# What fails says the name of its vector.
+every_family: Final = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 
 
 def offsets(stream: bytes) -> list[int]:

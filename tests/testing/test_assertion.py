@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -13,48 +12,13 @@ from sse_proto import ServerSentEvent, iter_events
 from sse_testing import (
     Event,
     Outcome,
-    WrongDecoding,
     assert_decodes_like_the_standard,
     reference,
     vectors,
 )
 from sse_testing._compare import answer_of, difference, event_of, shown_bytes, shown_events
-from sse_testing._misreadings import MISREADINGS, Misreading, Wrong, find_misreading, misread
-from sse_testing._random import chunkings
-
-
-def whole(chunks: Iterable[bytes]) -> list[Event]:
-    return reference(b"".join(chunks)).events
-
-
-def fault_of(decode: Callable[[list[bytes]], Iterable[Any]], **options: Any) -> WrongDecoding:
-    with pytest.raises(WrongDecoding) as caught:
-        assert_decodes_like_the_standard(decode, **options)
-    return caught.value
-
-
-SHAPES: Final[list[Callable[[Event], object]]] = [
-    lambda event: event,
-    lambda event: event._asdict(),
-    lambda event: tuple(event),
-    lambda event: tuple(event)[:2],
-    lambda event: {"type": event.event, "data": event.data, "lastEventId": event.id or ""},
-    lambda event: SimpleNamespace(data=event.data, last_event_id=event.id),
-    lambda event: event.data,
-    lambda event: {
-        "event": "" if event.event == "message" else event.event,
-        "data": event.data,
-    },
-    lambda event: {
-        "data": event.data,
-        "retry": None if event.retry is None else str(event.retry),
-    },
-]
-
-
-@pytest.mark.parametrize("told", SHAPES)
-def test_events_of_many_shapes(told: Callable[[Event], object]) -> None:
-    assert_decodes_like_the_standard(lambda chunks: map(told, whole(chunks)), examples=50)
+from sse_testing._misreadings import Wrong, find_misreading, misread
+from tests.support.asserting import fault_of, whole
 
 
 def test_our_decoder_passes() -> None:
@@ -65,34 +29,6 @@ def test_our_decoder_passes() -> None:
 def test_what_is_no_event(strange: object) -> None:
     with pytest.raises(TypeError, match="not an event, as it has no data"):
         assert_decodes_like_the_standard(lambda _: [strange])
-
-
-# What can be seen of a parser that tells its events alone.
-VISIBLE = [
-    mistake
-    for mistake in MISREADINGS
-    if mistake.name not in ("late-retry", "finish-line", "id-at-end")
-]
-
-
-@pytest.mark.parametrize("mistake", VISIBLE, ids=lambda mistake: mistake.name)
-def test_each_mistake_is_found_and_named(mistake: Misreading) -> None:
-    fault = fault_of(lambda chunks: misread(chunks, mistake.name).events)
-    assert f"perhaps   the parser {mistake.description}" in str(fault)
-    assert fault.expected == reference(b"".join(fault.chunks))
-    assert fault.rule is not None
-    assert str(fault.rule) in str(fault)
-
-
-def test_no_two_mistakes_are_the_same() -> None:
-    cases = [
-        chunks for vector in vectors() for chunks in chunkings(vector.stream, vector.title)[:2]
-    ]
-    made = {
-        mistake.name: [misread(chunks, mistake.name) for chunks in cases] for mistake in MISREADINGS
-    }
-    for one, other in combinations(made, 2):
-        assert made[one] != made[other], (one, other)
 
 
 def test_without_a_mistake_the_misreader_is_right() -> None:
@@ -247,6 +183,7 @@ def test_true_is_no_number() -> None:
 
 def test_events_are_plain_data() -> None:
     assert event_of({"event": "e"}) == {"event": "e", "data": None}
+    assert event_of(("e", "x")) == {"event": "e", "data": "x"}
     assert answer_of(["x"]) == {"events": [{"data": "x"}]}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from sse_testing import EventServer, Exchange
-from sse_testing._http import send_all
+from sse_testing._http import ClientGone, RequestReader, send_all
 from tests.support.servers import TlsFiles, tls_contexts
 
 TIMEOUT = 10.0
@@ -54,6 +54,42 @@ def test_a_chunked_request(sse_server: EventServer) -> None:
     with send(sse_server, head + b"1;a=b\r\nx\r\n0\r\nTrailer: 1\r\n\r\n") as sock:
         assert sock.recv(100).startswith(b"HTTP/1.1 299")
     assert sse_server.requests[1].body == b"x"
+
+
+class Bytewise:
+    """A link on which these bytes come one by one, and then the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._pieces = [data[at : at + 1] for at in range(len(data))]
+
+    def receive(self) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+    def transmit(self, data: bytes) -> None:
+        raise AssertionError(data)
+
+    def finish(self) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        (b"Content-Length: 2", b"ab"),
+        (b"Transfer-Encoding: chunked", b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n"),
+    ],
+)
+def test_a_request_may_come_in_pieces(header: bytes, body: bytes) -> None:
+    request = b"POST / HTTP/1.1\r\n" + header + b"\r\n\r\n" + body
+    reader = RequestReader(Bytewise(request))
+    head = reader.head()
+    assert head is not None
+    assert reader.body(head) == b"ab"
+    cut = RequestReader(Bytewise(request[:-1]))
+    head = cut.head()
+    assert head is not None
+    with pytest.raises(ClientGone, match="in the middle of a request"):
+        cut.body(head)
 
 
 def test_misuse_is_told() -> None:
