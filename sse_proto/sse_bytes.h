@@ -14,7 +14,7 @@
 
 /* More bytes than this are in no buffer. The sum of two such sizes and 1 does not overflow. */
 #define SSE_MAX_SIZE (SIZE_MAX / 2 - 1)
-/* A large buffer is freed when the chunk ends, and no large value is in it. */
+/* When a chunk ends, a buffer of this size or more is freed, unless a value needs most of it. */
 #ifndef SSE_LARGE
 #define SSE_LARGE ((size_t)64 * 1024)
 #endif
@@ -29,7 +29,7 @@ typedef struct { SSESpan at; SSEBuffer own; bool is_own; } SSEValue;
 /* Append. False: there is not so much memory, and nothing has changed. */
 static inline bool sse_append(SSEBuffer *buffer, const char *bytes, size_t length)
 {
-    if (length >= buffer->capacity - buffer->length) {
+    if (length >= buffer->capacity - buffer->length) { /* one byte stays free: for an LF, below */
         if (length > SSE_MAX_SIZE - buffer->length) {
             return false;
         }
@@ -66,7 +66,9 @@ static inline void sse_point(SSEValue *value, SSESpan at)
     value->is_own = false;
 }
 
-/* Set a value that lies in a buffer. It takes that over, and gives its own one for it, empty. */
+/* Set a value that lies at the end of a buffer, without a copy: they swap buffers, and the other
+ * one is empty then. (The caller may have set its length to 0 before: `at` tells where the bytes
+ * end.) */
 static void sse_take(SSEValue *value, SSESpan at, SSEBuffer *buffer)
 {
     SSEBuffer spare = value->own;
@@ -78,14 +80,15 @@ static void sse_take(SSEValue *value, SSESpan at, SSEBuffer *buffer)
     buffer->length = 0;
 }
 
-/* Copy a value that lies in the chunk, since that ends. Free a large buffer without a large value. */
+/* Copy a value that lies in the chunk, since that ends. Free a large buffer without a large
+ * value. */
 static inline bool sse_keep(SSEValue *value)
 {
     if (value->at.bytes == NULL) {
         sse_release(&value->own, SSE_LARGE);
         return true;
     }
-    if (value->is_own) {
+    if (value->is_own) { /* the buffer is no larger than it needs, but for an eighth */
         return true;
     }
     if (value->at.length < SSE_LARGE) {
@@ -107,7 +110,7 @@ static inline bool sse_append_line(SSEValue *value, SSESpan line)
         return false;
     }
     size_t start = (size_t)(value->at.bytes - value->own.bytes);
-    value->own.bytes[value->own.length++] = '\n'; /* there is room: see SSEBuffer */
+    value->own.bytes[value->own.length++] = '\n'; /* there is room; now sse_append() makes more */
     if (!sse_append(&value->own, line.bytes, line.length)) {
         return false;
     }

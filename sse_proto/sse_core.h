@@ -1,16 +1,18 @@
 /* The decoder's machine: bytes of an event stream in, events out. C99, and nothing but C.
  *
- * It follows "Parsing an event stream" and "Interpreting an event stream" (HTML Standard, 9.2.5 and
- * 9.2.6), quoted beside the steps. No I/O, no global state, no recursion.
+ * It follows "Interpreting an event stream" (HTML Standard, 9.2.6), quoted beside the steps. (9.2.5
+ * is its grammar.) No I/O, no global state, no recursion.
  *
- * Set it up (sse_init), lend it a chunk (sse_feed), and call sse_next() until SSE_CHUNK_END. The
- * standard decodes the stream to text first. Here lines are found in its bytes, and text is left to
- * the caller (who strips no BOM from a value): all of the grammar is ASCII, and no ASCII byte is part
+ * Set it up (sse_init), lend it a chunk (sse_feed), and call sse_next() until it returns
+ * SSE_CHUNK_END or what comes after that in SSEResult: then the chunk is yours again. The standard
+ * decodes the stream to text first. Here lines are found in its bytes, and text is left to the
+ * caller (who strips no BOM from a value): all of the grammar is ASCII, and no ASCII byte is part
  * of a longer character, or of a malformed one.
  *
  * A line is read where it lies: in the lent chunk or, if the end of a chunk has cut it, in `line`.
  * A value is a pointer there. sse_bytes.h has what makes it outlive its chunk: of a value in `line`
- * sse_take() makes a value of its own at once, sse_keep() does so with all others when a chunk ends.
+ * sse_take() makes a value of its own at once, sse_keep() does so with all others when a chunk
+ * ends.
  */
 #ifndef SSE_CORE_H
 #define SSE_CORE_H
@@ -32,15 +34,18 @@ typedef enum {
     SSE_COMMENT,   /* a comment: `text` is what follows its colon, less one space */
     SSE_IGNORED,   /* `text` is the line of an unknown field, a bad `retry`, an `id` with NUL */
     SSE_CHUNK_END, /* the chunk is used up; nothing points to it any more */
+    /* Nothing more is taken, and all further calls return the same. */
     SSE_TOO_LARGE, /* the unfinished event holds sse_unfinished() bytes, more than `limit` */
     SSE_NO_MEMORY, SSE_CLOSED
 } SSEResult;
 
-/* What sse_next() reports. Spans are good until the next call of sse_next() or sse_close(). */
+/* What sse_next() reports; what a result does not have is NULL. Spans are good until the next call
+ * of sse_next() or sse_close(). */
 typedef struct {
     SSESpan type;   /* `sse_message` itself where the stream names none */
     SSESpan data;
-    SSESpan id;     /* the last event ID, if this block has set it; NULL: it is what it was */
+    SSESpan id;     /* the last event ID, if this block has set it; NULL: it is what it was. (In a
+                     * new stream that is empty, or what you make of an earlier stream's.) */
     bool has_retry; /* whether the latest SSE_RETRY was in this block */
     SSESpan text;   /* of an observed line or `retry`; of no more than `limit` bytes of its line */
 } SSEEvent;
@@ -52,7 +57,7 @@ typedef struct {
     SSEValue data;  /* "data buffer", less its last LF; NULL: no `data` so far */
     SSEValue type;  /* "event type buffer"; NULL: no `event` so far */
     SSEValue id;    /* "last event ID buffer", if this block has set it; else NULL */
-    bool has_field; /* an `event`, a valid `id` or a valid `retry`: see `dispatch_empty` */
+    bool has_field; /* one that is valid and not `data`: see `dispatch_empty` */
     bool has_retry; /* a valid `retry` */
     size_t size;    /* bytes of its field lines, each with one end-of-line: 0 before the first one.
                      * After a refusal: the bytes that were discarded */
@@ -85,7 +90,26 @@ static inline const char *sse_find(const char *at, const char *end, char byte)
     return at < end ? memchr(at, byte, (size_t)(end - at)) : NULL;
 }
 
-/* Parsing an event stream (9.2.5): lines. */
+/* Lines. */
+
+static SSEResult sse_extend_line(SSEMachine *m, SSESpan part, size_t line_end);
+
+/* Pass over the byte order mark. "Streams must be decoded using the UTF-8 decode algorithm", which
+ * "strips one leading UTF-8 Byte Order Mark (BOM), if any". */
+static SSEResult sse_strip_bom(SSEMachine *m)
+{
+    for (; m->at < m->end && m->bom < SSE_BOM_LENGTH && *m->at == sse_bom[m->bom]; m->at++) {
+        m->bom++;
+    }
+    SSESpan found = {sse_bom, m->bom};
+    if (found.length < SSE_BOM_LENGTH && m->at == m->end) {
+        return SSE_GO_ON;
+    }
+    m->bom = SSE_BOM_DECIDED;
+    /* A part of it is not a mark, but the beginning of a line. */
+    bool is_part = found.length > 0 && found.length < SSE_BOM_LENGTH;
+    return is_part ? sse_extend_line(m, found, 0) : SSE_GO_ON;
+}
 
 /* Skip the LF of a CRLF, as soon as the byte behind the CR is there. */
 static inline void sse_skip_lf(SSEMachine *m)
@@ -96,9 +120,11 @@ static inline void sse_skip_lf(SSEMachine *m)
     }
 }
 
-/* Find the end of the line at `at`; move `at` past it. NULL: it is not in the chunk. "Lines must be
- * separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED (CRLF) character pair, a single
- * U+000A LINE FEED (LF) character, or a single U+000D CARRIAGE RETURN (CR) character." */
+/* Find the end of the line at `at`; move `at` past it. NULL: it is not in the chunk. "The stream
+ * must then be parsed by reading everything line by line, with a U+000D CARRIAGE RETURN U+000A LINE
+ * FEED (CRLF) character pair, a single U+000A LINE FEED (LF) character not preceded by a U+000D
+ * CARRIAGE RETURN (CR) character, and a single U+000D CARRIAGE RETURN (CR) character not followed
+ * by a U+000A LINE FEED (LF) character being the ways in which a line can end." */
 static inline const char *sse_find_line_end(SSEMachine *m)
 {
     const char *cr = m->next_cr;
@@ -116,13 +142,14 @@ static inline const char *sse_find_line_end(SSEMachine *m)
     return cr;
 }
 
-/* Interpreting an event stream (9.2.6): fields, and the blank line. */
+/* "Lines must be processed, in the order they are received, as follows": fields, the blank line. */
 
 /* Whether `line` is the field `name`; if so, set its value. "Collect the characters on the line
  * before the first U+003A COLON character (:), and let field be that string. Collect the characters
  * on the line after the first U+003A COLON character (:), and let value be that string. If value
  * starts with a U+0020 SPACE character, remove it from value." Without a colon: "using the whole
- * line as the field name, and the empty string as the field value." */
+ * line as the field name, and the empty string as the field value." (No known name has a colon in
+ * it: the first one of a known field is behind its name, and any other line is unknown.) */
 static inline bool sse_is_field(SSESpan line, const char *name, size_t length, SSESpan *value)
 {
     if (line.length < length || memcmp(line.bytes, name, length) != 0
@@ -148,7 +175,8 @@ static inline bool sse_is_known(SSESpan line, SSESpan *value)
     }
 }
 
-/* Whether "the field value consists of only ASCII digits", one at least. Drops leading zeros. */
+/* Whether "the field value consists of only ASCII digits": one at least (an empty string is no
+ * integer), and not too many. Drops leading zeros. */
 static bool sse_is_number(SSESpan *value)
 {
     for (size_t i = 0; i < value->length; i++) {
@@ -162,8 +190,9 @@ static bool sse_is_number(SSESpan *value)
     return value->length > 0 && value->length <= SSE_MAX_RETRY_DIGITS;
 }
 
-/* Set a value. It ends with its line, of which `tail` lies in the chunk, the rest in `line`. If it
- * lies in `tail` it is pointed to there, so that the caller can take a view of its chunk. */
+/* Set a value, which ends where its line ends. One no longer than `tail`, the part of the line in
+ * the chunk, is the end of that, and pointed to there: so the caller can take a view of its chunk.
+ * A longer one began in an earlier chunk, and is whole in `line` alone. */
 static inline void sse_set(SSEMachine *m, SSEValue *value, SSESpan at, SSESpan tail)
 {
     if (at.length > tail.length) {
@@ -198,9 +227,9 @@ static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan v
         sse_set(m, &m->id, value, tail);
         m->has_field = true;
         return SSE_GO_ON;
-    default: /* "If the field name is "retry": If the field value consists of only ASCII digits,
-              * then interpret the field value as an integer in base ten, and set the event stream's
-              * reconnection time to that integer. Otherwise, ignore the field." */
+    default: /* 'r': "If the field name is "retry": If the field value consists of only ASCII
+              * digits, then interpret the field value as an integer in base ten, and set the event
+              * stream's reconnection time to that integer. Otherwise, ignore the field." */
         if (!sse_is_number(&value)) {
             return SSE_IGNORED;
         }
@@ -210,7 +239,7 @@ static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan v
     }
 }
 
-/* "Dispatch the event": the steps of the standard. */
+/* "Dispatch the event", in the steps of the standard. */
 static inline SSEResult sse_dispatch(SSEMachine *m, SSEEvent *event)
 {
     /* 1. "Set the last event ID string of the event source to the value of the last event ID
@@ -222,20 +251,21 @@ static inline SSEResult sse_dispatch(SSEMachine *m, SSEEvent *event)
     if (m->data.at.bytes != NULL || (m->has_field && m->dispatch_empty)) {
         /* 3. "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove
          * the last character": see sse_process_field().
-         * 4., 5. "Initialize event's type attribute to "message", its data attribute to data [...]
-         * If the event type buffer has a value other than the empty string, change the type of the
-         * newly created event to equal the value of the event type buffer." */
+         * 4., 5. "Initialize event's type attribute to "message", its data attribute to data".
+         * 6. "If the event type buffer has a value other than the empty string, change the type of
+         * the newly created event to equal the value of the event type buffer." */
         bool is_typed = m->type.at.bytes != NULL && m->type.at.length > 0;
         event->type = is_typed ? m->type.at : (SSESpan){sse_message, sizeof sse_message - 1};
         event->data = m->data.at.bytes != NULL ? m->data.at : (SSESpan){"", 0};
         event->has_retry = m->has_retry;
         result = SSE_EVENT;
     }
-    /* 6. "Set the data buffer and the event type buffer to the empty string." */
+    /* 7. "Set the data buffer and the event type buffer to the empty string." The ID "does not get
+     * reset": here NULL says so. */
     m->data.at.bytes = m->type.at.bytes = m->id.at.bytes = NULL;
     m->has_field = m->has_retry = false;
     m->size = 0;
-    return result; /* 7.: the caller hands it on */
+    return result; /* 8. "Queue a task": the caller hands it on */
 }
 
 /* Process a line, of which `tail` lies in the chunk. */
@@ -245,7 +275,7 @@ static inline SSEResult sse_process_line(SSEMachine *m, SSESpan line, SSESpan ta
         return sse_dispatch(m, event);
     }
     SSESpan value;
-    if (!sse_is_known(line, &value)) { /* "Otherwise: The field is ignored." */
+    if (!sse_is_known(line, &value)) { /* a comment, or "Otherwise: The field is ignored." */
         return SSE_IGNORED;
     }
     m->size += line.length + 1;
@@ -319,8 +349,7 @@ static SSEResult sse_refuse(SSEMachine *m, SSEResult reason)
 /* Chunks. */
 
 /* Append to the unfinished line, if its bytes do not become too many; `line_end` is 1 if it ends
- * behind this part, else 0. Of what cannot be a field the beginning is enough, or `limit` bytes if
- * it is observed. (A field of that length has its colon there: it is kept whole.) */
+ * behind this part, else 0. */
 static SSEResult sse_extend_line(SSEMachine *m, SSESpan part, size_t line_end)
 {
     if (m->line.length < SSE_LONGEST_PREFIX) {
@@ -331,8 +360,10 @@ static SSEResult sse_extend_line(SSEMachine *m, SSESpan part, size_t line_end)
         }
         part = (SSESpan){part.bytes + first, part.length - first};
     }
-    size_t length = m->line.length + part.length;
+    /* Now the line has six bytes, or all that came. No name has more, with its colon: so this
+     * begins a field, of which all is kept, or none of `part` belongs to a field. */
     if (sse_begins_field(m->line, false)) {
+        size_t length = m->line.length + part.length;
         if (length + line_end > m->limit - m->size) {
             m->line.length = 0; /* it counts as taken */
             m->size += length + line_end;
@@ -341,13 +372,14 @@ static SSEResult sse_extend_line(SSEMachine *m, SSESpan part, size_t line_end)
     }
     else {
         size_t most = sse_is_observed(m, *m->line.bytes) ? m->limit : 0;
-        most = most > m->line.length ? most - m->line.length : 0;
-        part.length = part.length < most ? part.length : most;
+        size_t room = most > m->line.length ? most - m->line.length : 0;
+        part.length = part.length < room ? part.length : room;
     }
     return sse_append(&m->line, part.bytes, part.length) ? SSE_GO_ON : SSE_NO_MEMORY;
 }
 
-/* Make the block outlive the chunk; free large buffers that are not in use. */
+/* Make the block outlive a chunk in which a line has ended: so values may lie there, and `line` is
+ * empty. Free large buffers that are not in use. */
 static inline bool sse_keep_block(SSEMachine *m)
 {
     size_t capacity
@@ -362,7 +394,7 @@ static inline bool sse_keep_block(SSEMachine *m)
 /* Leave the chunk, which goes back to its owner. */
 static SSEResult sse_leave_chunk(SSEMachine *m)
 {
-    SSESpan rest = {m->at, (size_t)(m->end - m->at)};
+    SSESpan rest = {m->at, m->at != NULL ? (size_t)(m->end - m->at) : 0};
     SSEResult result = !m->line_ended || sse_keep_block(m) ? SSE_GO_ON : SSE_NO_MEMORY;
     m->line_ended = false;
     m->at = m->end = m->next_cr = NULL;
@@ -370,23 +402,6 @@ static SSEResult sse_leave_chunk(SSEMachine *m)
         result = sse_extend_line(m, rest, 0);
     }
     return result == SSE_GO_ON ? SSE_CHUNK_END : sse_refuse(m, result);
-}
-
-/* Pass over the byte order mark. "Streams must be decoded using the UTF-8 decode algorithm", which
- * "strips one leading UTF-8 Byte Order Mark (BOM), if any". */
-static SSEResult sse_strip_bom(SSEMachine *m)
-{
-    for (; m->at < m->end && m->bom < SSE_BOM_LENGTH && *m->at == sse_bom[m->bom]; m->at++) {
-        m->bom++;
-    }
-    SSESpan found = {sse_bom, m->bom};
-    if (found.length < SSE_BOM_LENGTH && m->at == m->end) {
-        return SSE_GO_ON;
-    }
-    m->bom = SSE_BOM_DECIDED;
-    /* A part of it is not a mark, but the beginning of a line. */
-    bool is_part = found.length > 0 && found.length < SSE_BOM_LENGTH;
-    return is_part ? sse_extend_line(m, found, 0) : SSE_GO_ON;
 }
 
 /* Set up a machine for one stream, without limit or options. It owns nothing yet. */
@@ -404,7 +419,7 @@ static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
     }
     m->at = chunk;
     m->end = chunk + length;
-    if (m->bom != SSE_BOM_DECIDED && sse_strip_bom(m) != SSE_GO_ON) {
+    if (m->bom != SSE_BOM_DECIDED && sse_strip_bom(m) != SSE_GO_ON) { /* it begins no field */
         return sse_refuse(m, SSE_NO_MEMORY);
     }
     sse_skip_lf(m);
@@ -415,6 +430,7 @@ static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
 /* Go on in the chunk to the next thing to report. */
 static inline SSEResult sse_next(SSEMachine *m, SSEEvent *event)
 {
+    *event = (SSEEvent){.has_retry = false};
     if (m->refused != SSE_GO_ON) {
         return m->refused;
     }

@@ -606,7 +606,7 @@ def test_program_in_c(tmp_path: Path, pause: float) -> None:
     if compiler is None:
         pytest.skip("no C compiler")
     program = tmp_path / "events"
-    strict = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"]
+    strict = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror", "-O2"]
     source = str(FOLDER / "events.c")
     command = [compiler, *strict, "-I", str(ROOT / "sse_proto"), "-o", str(program), source]
     subprocess.run(command, check=True, timeout=60)

@@ -602,7 +602,7 @@ def test_the_driver_of_peers(name: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_core_in_c_alone(tmp_path: Path) -> None:
     program = tmp_path / "core"
     source = ROOT / "examples" / "conformance" / "core.c"
-    options = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1"]
+    options = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O2"]
     subprocess.run(["cc", *options, "-o", str(program), str(source)], check=True)
     report = run([str(program)], seconds=1, whole_only=False)
     assert report.is_ok, text(report)
