@@ -90,26 +90,8 @@ static inline const char *sse_find(const char *at, const char *end, char byte)
     return at < end ? memchr(at, byte, (size_t)(end - at)) : NULL;
 }
 
-/* Lines. */
+/* Lines. (The byte order mark before the first one: see sse_strip_bom().) */
 
-static SSEResult sse_extend_line(SSEMachine *m, SSESpan part, size_t line_end);
-
-/* Pass over the byte order mark. "Streams must be decoded using the UTF-8 decode algorithm", which
- * "strips one leading UTF-8 Byte Order Mark (BOM), if any". */
-static SSEResult sse_strip_bom(SSEMachine *m)
-{
-    for (; m->at < m->end && m->bom < SSE_BOM_LENGTH && *m->at == sse_bom[m->bom]; m->at++) {
-        m->bom++;
-    }
-    SSESpan found = {sse_bom, m->bom};
-    if (found.length < SSE_BOM_LENGTH && m->at == m->end) {
-        return SSE_GO_ON;
-    }
-    m->bom = SSE_BOM_DECIDED;
-    /* A part of it is not a mark, but the beginning of a line. */
-    bool is_part = found.length > 0 && found.length < SSE_BOM_LENGTH;
-    return is_part ? sse_extend_line(m, found, 0) : SSE_GO_ON;
-}
 
 /* Skip the LF of a CRLF, as soon as the byte behind the CR is there. */
 static inline void sse_skip_lf(SSEMachine *m)
@@ -402,6 +384,23 @@ static SSEResult sse_leave_chunk(SSEMachine *m)
         result = sse_extend_line(m, rest, 0);
     }
     return result == SSE_GO_ON ? SSE_CHUNK_END : sse_refuse(m, result);
+}
+
+/* Pass over the byte order mark. "Streams must be decoded using the UTF-8 decode algorithm", which
+ * "strips one leading UTF-8 Byte Order Mark (BOM), if any". */
+static SSEResult sse_strip_bom(SSEMachine *m)
+{
+    for (; m->at < m->end && m->bom < SSE_BOM_LENGTH && *m->at == sse_bom[m->bom]; m->at++) {
+        m->bom++;
+    }
+    SSESpan found = {sse_bom, m->bom};
+    if (found.length < SSE_BOM_LENGTH && m->at == m->end) {
+        return SSE_GO_ON;
+    }
+    m->bom = SSE_BOM_DECIDED;
+    /* A part of it is not a mark, but the beginning of a line. */
+    bool is_part = found.length > 0 && found.length < SSE_BOM_LENGTH;
+    return is_part ? sse_extend_line(m, found, 0) : SSE_GO_ON;
 }
 
 /* Set up a machine for one stream, without limit or options. It owns nothing yet. */
