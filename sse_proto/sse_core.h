@@ -92,7 +92,6 @@ static inline const char *sse_find(const char *at, const char *end, char byte)
 
 /* Lines. (The byte order mark before the first one: see sse_strip_bom().) */
 
-
 /* Skip the LF of a CRLF, as soon as the byte behind the CR is there. */
 static inline void sse_skip_lf(SSEMachine *m)
 {
