@@ -79,7 +79,7 @@ class ShortcutDecoder(Decoder):
         """
         if not self._shortcuts or (call.kind is RawEvent and CR in window):
             # What follows a CR LF would be moved, so no view of it could be taken.
-            super()._take_lines(window, position, call)
+            Decoder._take_lines(self, window, position, call)
             return
         if CR in window:
             self._skip_lf = window.endswith(b"\r")
