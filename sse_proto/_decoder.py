@@ -7,10 +7,11 @@ event. Two modules build on it: `_shortcuts` does the same for many lines at a t
 faster in Python, and `_feed` is what callers see.
 
 **Bytes, not text.** The standard decodes the stream to text first, and then looks for lines. Here
-lines are found in the bytes, and only values become text. The result is the same: everything the
-grammar knows is ASCII, and no ASCII byte is ever part of a longer character, nor swallowed by a
-malformed one. (Of a malformed one, "replace" makes as many U+FFFD as the standard's decoder.) So no
-value is cut within a character, and data can be handed out as bytes.
+lines are found in the bytes, and only values become text. The result is the same: every character
+that the parser looks for is ASCII (but for the byte order mark), and no ASCII byte is ever part of
+a longer character, nor swallowed by a malformed one. (For a malformed one, "replace" yields as many
+U+FFFD as the standard's decoder.) So no value is cut within a character, and data can be handed out
+as bytes.
 
 **What the edge of a chunk can cut.** A line: its beginning waits in `_line`. A CR LF: the CR ends
 its line at once, and `_skip_lf` says to skip an LF that opens the next chunk. The byte order mark:
@@ -19,8 +20,9 @@ its line at once, and `_skip_lf` says to skip an LF that opens the next chunk. T
 
 **What is ours, not the standard's.** Four things make a difference: the last event ID of an earlier
 connection, `max_event_size`, `dispatch_empty`, and a `retry` of more than 640 digits, which is
-ignored. Others make none: observers of ignored lines, and what lets feed_raw() return views of the
-chunk (`_line_end`, `_value_end`). "Ours" marks all of them; skip it on a first reading.
+ignored. Others make none: observers of ignored lines, what an event says of `retry`, and positions
+in the chunk (`offset`, `_line_end`, `_value_end`), of which feed_raw() makes views. "Ours" marks
+where these come in; skip them on a first reading.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ __all__ = ["MAX_RETRY_DIGITS", "Decoder", "base_ten"]
 
 MAX_RETRY_DIGITS: Final = 640
 """Longest `retry` value that counts, in significant digits. The lowest limit that a process can set
-for `int()`, so a stream's digits never raise there, nor cost quadratic time."""
+for `int()`, so a stream's digits never make it raise, nor cost quadratic time."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -50,7 +52,7 @@ _LONGEST_PREFIX: Final = max(map(len, _FIELD_PREFIXES))
 
 
 class Decoder:
-    """Decodes one event stream: `SSEDecoder` without shortcuts, and without care for callers."""
+    """Decodes one event stream: `SSEDecoder` without shortcuts, and without checks for callers."""
 
     __slots__ = (
         "_bom",
@@ -93,8 +95,8 @@ class Decoder:
 
         # The part of a byte order mark that the stream began with; None once that is decided.
         self._bom: bytes | None = b""
-        # True after a chunk that ends in CR: an LF opening the next one belongs to it, and is not a
-        # line of its own. The line that the CR ends is not held back for it.
+        # True after a chunk that ends in CR: an LF opening the next one belongs to that CR, and is
+        # not a line of its own. The line that the CR ends is not held back for it.
         self._skip_lf = False
         # The unfinished line; only its beginning if the rest cannot matter: see _keep_line().
         self._line: bytearray = bytearray()
@@ -108,30 +110,32 @@ class Decoder:
         self._notes: deque[tuple[Callable[[str], object], str]] = deque()
         # Ours: where the line that is being processed ends in this chunk.
         self._line_end = 0
-        # Ours: where the data ends in this chunk, if it is one line, for a view; else -1, as after
-        # each chunk. The line may have begun in an earlier one: it is longer than that, then.
+        # Ours: where the data ends in this chunk, if it is one line, for a view; else -1. (Data
+        # longer than that began in an earlier chunk: then there is no view.) `_feed` resets it
+        # after each chunk.
         self._value_end = -1
-        # Ours, about the block: the bytes of its field lines, each with one end-of-line; whether it
-        # has a valid field other than data; what its `retry` has set. A blank line resets them.
+        # Ours: the bytes of the block's field lines, each plus one for its end.
         self._size = 0
+        # Ours: whether the block has a valid field other than data.
         self._has_field = False
+        # Ours: what its `retry` has set. A blank line resets these four.
         self._retry: int | None = None
 
     # From bytes to lines.
 
-    def _take_window(self, window: bytes, position: int, call: Call) -> None:
-        """Take all of a chunk; or whole lines out of it, which begin at this position."""
-        end = position + len(window)
+    def _take_window(self, window: bytes, offset: int, call: Call) -> None:
+        """Take a chunk; or some whole lines of it, which begin at this offset."""
+        end = offset + len(window)
         # "Streams must be decoded using the UTF-8 decode algorithm", which "strips one leading
         # UTF-8 Byte Order Mark (BOM), if any".
         if self._bom is not None:
             window = self._strip_bom(window)
-        if not window:  # there is nothing, or it may become a byte order mark
+        if not window:  # nothing, or what may become a byte order mark: `_skip_lf` stays
             return
         if self._skip_lf:
             self._skip_lf = False
             window = window.removeprefix(b"\n")
-        # (Less than 0 with what was held back, but is not a byte order mark.)
+        # (Negative if bytes were held back that turned out not to be a byte order mark.)
         self._take_lines(window, end - len(window), call)
 
     def _strip_bom(self, window: bytes) -> bytes:
@@ -143,43 +147,45 @@ class Decoder:
         self._bom = None
         return beginning.removeprefix(_BOM)
 
-    def _take_lines(self, window: bytes, position: int, call: Call) -> None:
+    def _take_lines(self, window: bytes, offset: int, call: Call) -> None:
         # "The stream must then be parsed by reading everything line by line, with a U+000D CARRIAGE
         # RETURN U+000A LINE FEED (CRLF) character pair, a single U+000A LINE FEED (LF) character
         # not preceded by a U+000D CARRIAGE RETURN (CR) character, and a single U+000D CARRIAGE
         # RETURN (CR) character not followed by a U+000A LINE FEED (LF) character being the ways in
-        # which a line can end." Of bytes, splitlines() knows these, and no others.
+        # which a line can end." On bytes, splitlines() splits at these, and at no others.
         for part in window.splitlines(keepends=True):
             line = part.rstrip(b"\r\n")  # that is one end-of-line at most
             if len(line) == len(part):  # the last part, in which the line does not end
                 self._keep_line(part)
                 break
-            self._line_end = position + len(line)
-            if self._line:  # (of an ignored one, something may be missing here)
+            self._line_end = offset + len(line)  # ours
+            if self._line:  # (if it is an ignored one, its middle may be missing)
                 line = bytes(self._line) + line
                 self._line.clear()
             self._process_line(line, call)
-            position += len(part)
+            offset += len(part)
         self._skip_lf = window.endswith(b"\r")
 
     def _keep_line(self, part: bytes) -> None:
         """Append to the unfinished line, as far as it may matter."""
         line = self._line
-        # With six bytes it is decided what a line is: no name has more, with its colon.
+        # Six bytes decide what a line is: no name is longer, with its colon. At least these are
+        # kept, so the whole line is judged alike.
         beginning = line or part
         if len(beginning) < _LONGEST_PREFIX:
             beginning = line + part[:_LONGEST_PREFIX]
         limit = self._max_event_size
         if beginning.startswith(_FIELD_PREFIXES):
             size = self._size + len(line) + len(part)
-            if limit is not None and size > limit:  # ours
+            if limit is not None and size > limit:  # ours; its end, which counts, is still to come
                 raise EventTooLarge(size, limit)
             line += part
             return
         # It is ignored, or too short to tell.
         most = _LONGEST_PREFIX
         if (self._on_comment if beginning.startswith(b":") else self._on_ignored) is not None:
-            most = len(line) + len(part) if limit is None else max(limit, most)  # ours
+            # Ours: for an observer, who gets `limit` bytes: see _note().
+            most = len(line) + len(part) if limit is None else max(limit, most)
         line += part[:most]
         del line[most:]
 
@@ -231,7 +237,7 @@ class Decoder:
             self._last_event_id_buffer = value.decode("utf-8", "replace")
         # "If the field name is "retry": If the field value consists of only ASCII digits, then
         # interpret the field value as an integer in base ten, and set the event stream's
-        # reconnection time to that integer. Otherwise, ignore the field." (Ours: so many digits.)
+        # reconnection time to that integer. Otherwise, ignore the field." (Ours: how many digits.)
         elif name == b"retry":
             number = base_ten(value.decode("utf-8", "replace"))
             if number is None:
@@ -260,7 +266,7 @@ class Decoder:
         # event type buffer has a value other than the empty string, change the type of the newly
         # created event to equal the value of the event type buffer."
         event_type = self._event_type or "message"
-        # This copies the buffer.
+        # This copies the data, as text or as bytes.
         call.add(event_type, self._data, self._value_end, self._last_event_id, self._retry)
         # "Set the data buffer and the event type buffer to the empty string."
         self._reset_block()
@@ -273,20 +279,23 @@ class Decoder:
         self._has_field = False
         self._value_end = -1
 
-    # "Once the end of the file is reached, any pending data must be discarded." It is just never
-    # dispatched.
+    # "Once the end of the file is reached, any pending data must be discarded." It simply is
+    # never dispatched.
 
     # Ours: limits and observers.
 
     def _note(self, callback: Callable[[str], object], line: bytes) -> None:
-        """Note that a callback is to be called with this line, a comment without its colon."""
+        """Note that a callback is to be called with this line, up to `max_event_size` bytes of it.
+
+        Of a comment, that is what follows the colon, less one space.
+        """
         text = line[: self._max_event_size]
         if text.startswith(b":"):
             text = text[1:].removeprefix(b" ")
         self._notes.append((callback, text.decode("utf-8", "replace")))
 
     def _count_unfinished(self) -> int:
-        """Return the bytes of the block, with the unfinished line if that may be a field."""
+        """Return `SSEDecoder.unfinished`: the bytes of the block, and of what may be a field."""
         line = self._line
         may_be_field = line.startswith(_FIELD_PREFIXES) or any(
             prefix.startswith(line) for prefix in _FIELD_PREFIXES
@@ -295,7 +304,7 @@ class Decoder:
 
 
 def base_ten(value: str) -> int | None:
-    """Return the integer, if the value is one or more ASCII digits, not too many of them."""
+    """Return the integer, if the value is ASCII digits: one at least, and not too many."""
     # isdigit() is also true of superscripts, and of the digits of any script.
     if not (value.isascii() and value.isdigit()):
         return None

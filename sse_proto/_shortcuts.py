@@ -72,14 +72,14 @@ class ShortcutDecoder(Decoder):
             # min() and max() are slower.
             self._room = _MOST_ROOM if room > _MOST_ROOM else room if room > 0 else 0
 
-    def _take_lines(self, window: bytes, position: int, call: Call) -> None:
+    def _take_lines(self, window: bytes, offset: int, call: Call) -> None:
         """Do what the plain way does, with as many lines at a time as possible.
 
         In reads of 16 KiB that is 4x on one-line JSON events, 2x on others.
         """
         if not self._shortcuts or (call.kind is RawEvent and CR in window):
             # What follows a CR LF would be moved, so no view of it could be taken.
-            Decoder._take_lines(self, window, position, call)
+            Decoder._take_lines(self, window, offset, call)
             return
         if CR in window:
             self._skip_lf = window.endswith(b"\r")
@@ -90,7 +90,7 @@ class ShortcutDecoder(Decoder):
             if not start:
                 self._keep_line(window)
                 return
-            self._finish_line(window[: start - 1], position + start - 1, call)
+            self._finish_line(window[: start - 1], offset + start - 1, call)
         if self._size:  # finish the block
             if window.startswith(b"\n", start):
                 blank = start
@@ -98,7 +98,7 @@ class ShortcutDecoder(Decoder):
                 blank = window.find(b"\n\n", start) + 1 or -1
             if blank >= 0:
                 if blank > start:
-                    self._process_lines(window[start:blank], position + start, call)
+                    self._process_lines(window[start:blank], offset + start, call)
                 self._dispatch(call)
                 start = blank + 1
         # Blocks that lie within a window of at most max_event_size need no check of their own.
@@ -111,13 +111,13 @@ class ShortcutDecoder(Decoder):
                     text = window[start:blocks_end].decode("utf-8", "replace")
                     self._process_text(text, call.events)
                 elif call.kind is RawEvent:
-                    self._process_raw(window[start:blocks_end], position + start, call)
+                    self._process_raw(window[start:blocks_end], offset + start, call)
                 else:
                     self._process_bytes(window[start:blocks_end], call)
                 start = blocks_end + 2
         lines_end = window.rfind(b"\n", start) + 1
         if lines_end:
-            self._process_lines(window[start:lines_end], position + start, call)
+            self._process_lines(window[start:lines_end], offset + start, call)
             start = lines_end
         if start < len(window):
             self._keep_line(window[start:])
