@@ -12,9 +12,9 @@
 #define SSE_REALLOC(bytes, size) ((size) > 0 ? realloc(bytes, size) : (free(bytes), (void *)NULL))
 #endif
 
-/* More bytes than this are in no buffer. The sum of two such sizes and 1 does not overflow. */
+/* No buffer holds more than this. The sum of two such sizes and 1 does not overflow. */
 #define SSE_MAX_SIZE (SIZE_MAX / 2 - 1)
-/* When a chunk ends, a buffer of this size or more is freed, unless a value needs most of it. */
+/* When a chunk ends, a buffer of this size or more is freed, unless a value needs half of it. */
 #ifndef SSE_LARGE
 #define SSE_LARGE ((size_t)64 * 1024)
 #endif
@@ -26,7 +26,7 @@ typedef struct { char *bytes; size_t length, capacity; } SSEBuffer;
 /* A value. It lies in the lent chunk or, with `is_own`, at the end of `own`. */
 typedef struct { SSESpan at; SSEBuffer own; bool is_own; } SSEValue;
 
-/* Append. False: there is not so much memory, and nothing has changed. */
+/* Append. False: there is not enough memory, and nothing has changed. */
 static inline bool sse_append(SSEBuffer *buffer, const char *bytes, size_t length)
 {
     if (length >= buffer->capacity - buffer->length) { /* one byte stays free: for an LF, below */
@@ -88,10 +88,10 @@ static inline bool sse_keep(SSEValue *value)
         sse_release(&value->own, SSE_LARGE);
         return true;
     }
-    if (value->is_own) { /* the buffer is no larger than it needs, but for an eighth */
+    if (value->is_own) { /* it has filled its buffer, but for an eighth */
         return true;
     }
-    if (value->at.length < SSE_LARGE) {
+    if (value->at.length < value->own.capacity / 2) {
         sse_release(&value->own, SSE_LARGE);
     }
     value->own.length = 0;
@@ -103,7 +103,7 @@ static inline bool sse_keep(SSEValue *value)
     return true;
 }
 
-/* Append a line to a value, behind an LF. */
+/* Append a line to a value, after an LF. */
 static inline bool sse_append_line(SSEValue *value, SSESpan line)
 {
     if (!sse_keep(value)) {

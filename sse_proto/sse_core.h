@@ -6,13 +6,12 @@
  * Set it up (sse_init), lend it a chunk (sse_feed), and call sse_next() until it returns
  * SSE_CHUNK_END or what comes after that in SSEResult: then the chunk is yours again. The standard
  * decodes the stream to text first. Here lines are found in its bytes, and text is left to the
- * caller (who strips no BOM from a value): all of the grammar is ASCII, and no ASCII byte is part
- * of a longer character, or of a malformed one.
+ * caller (who strips no BOM from a value): all delimiters are ASCII, and no ASCII byte is part of a
+ * longer character, nor swallowed by a malformed one, which a decoder ends before it.
  *
  * A line is read where it lies: in the lent chunk or, if the end of a chunk has cut it, in `line`.
- * A value is a pointer there. sse_bytes.h has what makes it outlive its chunk: of a value in `line`
- * sse_take() makes a value of its own at once, sse_keep() does so with all others when a chunk
- * ends.
+ * A value is a pointer there. sse_bytes.h has what makes it outlive its chunk: sse_take() makes a
+ * value in `line` own its bytes at once, sse_keep() does so for the rest when a chunk ends.
  */
 #ifndef SSE_CORE_H
 #define SSE_CORE_H
@@ -31,10 +30,10 @@ typedef enum {
     SSE_EVENT,     /* an event: all fields of SSEEvent but `text` */
     SSE_ID,        /* no event, but a blank line has set the last event ID: `id` alone */
     SSE_RETRY,     /* a line has set the reconnection time: `text` is decimal digits, of ms */
-    SSE_COMMENT,   /* a comment: `text` is what follows its colon, less one space */
+    SSE_COMMENT,   /* a comment: `text` is what follows its colon, less one leading space */
     SSE_IGNORED,   /* `text` is the line of an unknown field, a bad `retry`, an `id` with NUL */
     SSE_CHUNK_END, /* the chunk is used up; nothing points to it any more */
-    /* Nothing more is taken, and all further calls return the same. */
+    /* Nothing more is taken, and all further calls return the same (until sse_close()). */
     SSE_TOO_LARGE, /* the unfinished event holds sse_unfinished() bytes, more than `limit` */
     SSE_NO_MEMORY, SSE_CLOSED
 } SSEResult;
@@ -57,7 +56,7 @@ typedef struct {
     SSEValue data;  /* "data buffer", less its last LF; NULL: no `data` so far */
     SSEValue type;  /* "event type buffer"; NULL: no `event` so far */
     SSEValue id;    /* "last event ID buffer", if this block has set it; else NULL */
-    bool has_field; /* one that is valid and not `data`: see `dispatch_empty` */
+    bool has_other_field; /* than `data`, and valid: see `dispatch_empty` */
     bool has_retry; /* a valid `retry` */
     size_t size;    /* bytes of its field lines, each with one end-of-line: 0 before the first one.
                      * After a refusal: the bytes that were discarded */
@@ -78,7 +77,7 @@ typedef struct {
     /* Options, for the caller to set between sse_init() and the first chunk. */
     size_t limit;        /* most bytes that `size` may be, from 1 to SSE_NO_LIMIT */
     bool dispatch_empty; /* whether to dispatch blocks with a valid field, but no data */
-    unsigned observe;    /* SSE_OBSERVE_...: what to report beside events */
+    unsigned observe;    /* SSE_OBSERVE_...: what to report besides events */
 } SSEMachine;
 
 static const char sse_message[] = "message";
@@ -92,7 +91,7 @@ static inline const char *sse_find(const char *at, const char *end, char byte)
 
 /* Lines. (The byte order mark before the first one: see sse_strip_bom().) */
 
-/* Skip the LF of a CRLF, as soon as the byte behind the CR is there. */
+/* Skip the LF of a CRLF, as soon as the byte after the CR is there. */
 static inline void sse_skip_lf(SSEMachine *m)
 {
     if (m->after_cr && m->at < m->end) {
@@ -110,7 +109,7 @@ static inline const char *sse_find_line_end(SSEMachine *m)
 {
     const char *cr = m->next_cr;
     const char *lf = sse_find(m->at, cr != NULL ? cr : m->end, '\n');
-    if (lf != NULL) { /* before the next CR, which stays that */
+    if (lf != NULL) { /* before the next CR, which is still the next */
         m->at = lf + 1;
         return lf;
     }
@@ -129,8 +128,8 @@ static inline const char *sse_find_line_end(SSEMachine *m)
  * before the first U+003A COLON character (:), and let field be that string. Collect the characters
  * on the line after the first U+003A COLON character (:), and let value be that string. If value
  * starts with a U+0020 SPACE character, remove it from value." Without a colon: "using the whole
- * line as the field name, and the empty string as the field value." (No known name has a colon in
- * it: the first one of a known field is behind its name, and any other line is unknown.) */
+ * line as the field name, and the empty string as the field value." (No known name contains
+ * a colon, so to match the name, and then a colon or the end of the line, is enough.) */
 static inline bool sse_is_field(SSESpan line, const char *name, size_t length, SSESpan *value)
 {
     if (line.length < length || memcmp(line.bytes, name, length) != 0
@@ -171,9 +170,9 @@ static bool sse_is_number(SSESpan *value)
     return value->length > 0 && value->length <= SSE_MAX_RETRY_DIGITS;
 }
 
-/* Set a value, which ends where its line ends. One no longer than `tail`, the part of the line in
- * the chunk, is the end of that, and pointed to there: so the caller can take a view of its chunk.
- * A longer one began in an earlier chunk, and is whole in `line` alone. */
+/* Set a value. It and `tail`, the part of its line that is in the chunk, end together: if it is no
+ * longer than that, it lies in there, and is pointed to there, for callers who make views of their
+ * chunk. A longer one began in an earlier chunk, and is whole in `line` alone. */
 static inline void sse_set(SSEMachine *m, SSEValue *value, SSESpan at, SSESpan tail)
 {
     if (at.length > tail.length) {
@@ -198,7 +197,7 @@ static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan v
         return SSE_GO_ON;
     case 'e': /* "If the field name is "event": Set the event type buffer to the field value." */
         sse_set(m, &m->type, value, tail);
-        m->has_field = true;
+        m->has_other_field = true;
         return SSE_GO_ON;
     case 'i': /* "If the field name is "id": If the field value does not contain U+0000 NULL, then
                * set the last event ID buffer to the field value. Otherwise, ignore the field." */
@@ -206,7 +205,7 @@ static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan v
             return SSE_IGNORED;
         }
         sse_set(m, &m->id, value, tail);
-        m->has_field = true;
+        m->has_other_field = true;
         return SSE_GO_ON;
     default: /* 'r': "If the field name is "retry": If the field value consists of only ASCII
               * digits, then interpret the field value as an integer in base ten, and set the event
@@ -215,7 +214,7 @@ static inline SSEResult sse_process_field(SSEMachine *m, SSESpan line, SSESpan v
             return SSE_IGNORED;
         }
         event->text = value;
-        m->has_field = m->has_retry = true;
+        m->has_other_field = m->has_retry = true;
         return SSE_RETRY;
     }
 }
@@ -225,11 +224,12 @@ static inline SSEResult sse_dispatch(SSEMachine *m, SSEEvent *event)
 {
     /* 1. "Set the last event ID string of the event source to the value of the last event ID
      * buffer." */
-    event->id = m->id.at;
+    event->id = m->id.at; /* NULL: nothing has changed since the last one */
     SSEResult result = event->id.bytes != NULL ? SSE_ID : SSE_GO_ON;
     /* 2. "If the data buffer is an empty string, set the data buffer and the event type buffer to
-     * the empty string and return." (An event with one empty line of data has an LF there.) */
-    if (m->data.at.bytes != NULL || (m->has_field && m->dispatch_empty)) {
+     * the empty string and return." (NULL is the empty one: with one empty line of data, there is
+     * an LF. `dispatch_empty` is ours.) */
+    if (m->data.at.bytes != NULL || (m->has_other_field && m->dispatch_empty)) {
         /* 3. "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove
          * the last character": see sse_process_field().
          * 4., 5. "Initialize event's type attribute to "message", its data attribute to data".
@@ -244,7 +244,7 @@ static inline SSEResult sse_dispatch(SSEMachine *m, SSEEvent *event)
     /* 7. "Set the data buffer and the event type buffer to the empty string." The ID "does not get
      * reset": here NULL says so. */
     m->data.at.bytes = m->type.at.bytes = m->id.at.bytes = NULL;
-    m->has_field = m->has_retry = false;
+    m->has_other_field = m->has_retry = false;
     m->size = 0;
     return result; /* 8. "Queue a task": the caller hands it on */
 }
@@ -263,7 +263,7 @@ static inline SSEResult sse_process_line(SSEMachine *m, SSESpan line, SSESpan ta
     return m->size <= m->limit ? sse_process_field(m, line, value, tail, event) : SSE_TOO_LARGE;
 }
 
-/* What the standard does not have: observers, a limit, an end before the end. */
+/* What the standard does not have: observers, a limit, early refusal. */
 
 static inline bool sse_is_observed(const SSEMachine *m, char first)
 {
@@ -294,8 +294,8 @@ static inline bool sse_begins(SSEBuffer line, const char *prefix, size_t length,
                                  : may_become && memcmp(line.bytes, prefix, line.length) == 0;
 }
 
-/* Whether an unfinished line begins with a field's name and colon; or, with `may_become`, may still
- * come to. */
+/* Whether an unfinished line begins with a field's name and colon; or, with `may_become`, may
+ * still do so. */
 static inline bool sse_begins_field(SSEBuffer line, bool may_become)
 {
     switch (line.length > 0 ? *line.bytes : '\0') {
@@ -329,8 +329,9 @@ static SSEResult sse_refuse(SSEMachine *m, SSEResult reason)
 
 /* Chunks. */
 
-/* Append to the unfinished line, if its bytes do not become too many; `line_end` is 1 if it ends
- * behind this part, else 0. */
+/* Append to the unfinished line, unless it gets too large; `line_end` is 1 if it ends after this
+ * part, else 0. (`size` is no more than `limit`. A field without a colon is checked when it
+ * ends.) */
 static SSEResult sse_extend_line(SSEMachine *m, SSESpan part, size_t line_end)
 {
     if (m->line.length < SSE_LONGEST_PREFIX) {
@@ -341,12 +342,12 @@ static SSEResult sse_extend_line(SSEMachine *m, SSESpan part, size_t line_end)
         }
         part = (SSESpan){part.bytes + first, part.length - first};
     }
-    /* Now the line has six bytes, or all that came. No name has more, with its colon: so this
-     * begins a field, of which all is kept, or none of `part` belongs to a field. */
+    /* Now the line has at least six bytes, or all that came. No name is longer, with its colon: so
+     * this begins a field, of which all is kept, or none of `part` belongs to a field. */
     if (sse_begins_field(m->line, false)) {
         size_t length = m->line.length + part.length;
         if (length + line_end > m->limit - m->size) {
-            m->line.length = 0; /* it counts as taken */
+            m->line.length = 0; /* it counts in `size` from here on */
             m->size += length + line_end;
             return SSE_TOO_LARGE;
         }
@@ -359,8 +360,8 @@ static SSEResult sse_extend_line(SSEMachine *m, SSESpan part, size_t line_end)
     return sse_append(&m->line, part.bytes, part.length) ? SSE_GO_ON : SSE_NO_MEMORY;
 }
 
-/* Make the block outlive a chunk in which a line has ended: so values may lie there, and `line` is
- * empty. Free large buffers that are not in use. */
+/* Make the block outlive a chunk in which a line has ended: so values may lie there (else all are
+ * kept already), and `line` is empty. Free large buffers that are not in use. */
 static inline bool sse_keep_block(SSEMachine *m)
 {
     size_t capacity
@@ -408,8 +409,8 @@ static inline void sse_init(SSEMachine *m)
     *m = (SSEMachine){.limit = SSE_NO_LIMIT, .refused = SSE_GO_ON};
 }
 
-/* Lend a chunk, the last one having come to its SSE_CHUNK_END. Returns SSE_GO_ON: call sse_next();
- * or why nothing more is taken. */
+/* Lend a chunk, the previous one having come to its SSE_CHUNK_END. Returns SSE_GO_ON: call
+ * sse_next(); or why nothing more is taken. */
 static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
 {
     if (m->refused != SSE_GO_ON || length == 0) {
@@ -417,7 +418,7 @@ static SSEResult sse_feed(SSEMachine *m, const char *chunk, size_t length)
     }
     m->at = chunk;
     m->end = chunk + length;
-    if (m->bom != SSE_BOM_DECIDED && sse_strip_bom(m) != SSE_GO_ON) { /* it begins no field */
+    if (m->bom != SSE_BOM_DECIDED && sse_strip_bom(m) != SSE_GO_ON) { /* no field: not too large */
         return sse_refuse(m, SSE_NO_MEMORY);
     }
     sse_skip_lf(m);
@@ -447,7 +448,9 @@ static inline SSEResult sse_next(SSEMachine *m, SSEEvent *event)
                 break;
             }
             line = (SSESpan){m->line.bytes, m->line.length};
-            m->line.length = 0; /* the bytes stay for this line, and what is reported of it */
+            /* The bytes stay: for this line, and what is reported of it. (They are all of a known
+             * field; of others perhaps only the beginning, which tells as much.) */
+            m->line.length = 0;
         }
         result = sse_process_line(m, line, tail, event);
         if (result == SSE_IGNORED) {
@@ -457,7 +460,8 @@ static inline SSEResult sse_next(SSEMachine *m, SSEEvent *event)
     return result < SSE_CHUNK_END ? result : sse_refuse(m, result);
 }
 
-/* Free all memory. "Once the end of the file is reached, any pending data must be discarded." */
+/* Free all memory. "Once the end of the file is reached, any pending data must be discarded": the
+ * unfinished line as well. */
 static inline void sse_close(SSEMachine *m)
 {
     sse_refuse(m, SSE_CLOSED);

@@ -221,19 +221,26 @@ def test_memory_of_a_huge_line_in_one_chunk(decoder_class: type[SSEDecoder], beg
 
 
 def test_memory_of_large_values_in_turn(decoder_class: type[SSEDecoder]) -> None:
-    """A buffer that a large value has left is not kept for a small one."""
+    """A buffer that a large value has left is not kept for a small one, nor for a middle one."""
     limit = 2 * MIB
-    large = b"x" * (limit - 100)
+    large = b"x" * (limit - 400 * KIB)
+    middle = b"x" * (70 * KIB)
     decoder = decoder_class(max_event_size=limit)
-    with traced():
-        before = tracemalloc.get_traced_memory()[0]
-        for name in (b"data", b"event", b"id"):
-            for chunk in (name + b": ", large, b"\n", b"\n"):
+    for value in (b"small", middle):
+        data, event, event_id = (name + value + b"\n" for name in (b"data: ", b"event: ", b"id: "))
+        # A block with one large value, which ends where the next one begins.
+        chunks = [
+            *(b"data: ", large, b"\n\n" + data + b"event: "),
+            *(large, b"\n\n" + data + event + b"id: "),
+            *(large, b"\n\n" + data + event + event_id),
+        ]
+        with traced():
+            before = tracemalloc.get_traced_memory()[0]
+            for chunk in chunks:
                 decoder.feed(chunk)
-            decoder.feed(b"data: small\nevent: small\nid: small\n\n")
-            decoder.feed(b"data: small\nevent: small\nid: small\n")
-            assert tracemalloc.get_traced_memory()[0] - before < 100 * KIB
-            decoder.feed(b"\n")
+            kept = tracemalloc.get_traced_memory()[0] - before - len(decoder.last_event_id or "")
+            assert kept < 8 * len(value) + 100 * KIB
+        decoder.feed(b"\n")
 
 
 @pytest.mark.timeout(15)

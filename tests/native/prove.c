@@ -166,7 +166,7 @@ static void begin(void)
     }
     machine.bom = SSE_BOM_DECIDED;
     machine.after_cr = any;
-    machine.has_field = any;
+    machine.has_other_field = any;
     machine.has_retry = any;
     set(&machine.data, 1, DATA);
     set(&machine.type, 2, TYPE);
